@@ -1,0 +1,39 @@
+"""What NumPy does differently: array subclasses with a meaning of their own, and byte order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pinvx import Adapter
+
+
+class NumpyAdapter(Adapter):
+    """NumPy's verbs."""
+
+    def accept(self, x: Any, function: str, name: str) -> Any:
+        """Refuse subclasses whose `*` is no elementwise product or whose entries are masked."""
+        if type(x) is not np.ndarray:
+            if isinstance(x, np.ma.MaskedArray):
+                raise TypeError(
+                    f"{function}: `{name}` is a masked array of shape {x.shape}, and a "
+                    f"pseudoinverse has no meaning for missing entries. Hint: fill them "
+                    f"({name}.filled(…)), or leave out their rows."
+                )
+            if isinstance(x, np.matrix):
+                raise TypeError(
+                    f"{function}: `{name}` is a numpy.matrix of shape {x.shape}, whose operators "
+                    f"differ from those of an array. Hint: pass numpy.asarray({name})."
+                )
+            x = np.asarray(x)
+        # LAPACK wants the machine's byte order; files of other machines (FITS, say) have theirs.
+        return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+    def device(self, x: Any) -> None:
+        """Return None: there is one device."""
+        return None
+
+    def adjoint(self, x: Any) -> Any:
+        """Return the conjugate transpose; a real array is not copied."""
+        return x.mT.conj() if x.dtype.kind == "c" else x.mT

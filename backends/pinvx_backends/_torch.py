@@ -1,0 +1,128 @@
+"""What PyTorch does differently: derivatives by `autograd.Function`, and reduced precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pinvx import Adapter, Rule
+
+
+class TorchAdapter(Adapter):
+    """PyTorch's verbs."""
+
+    def accept(self, x: torch.Tensor, function: str, name: str) -> torch.Tensor:
+        """Refuse tensors without values, and layouts that have no factorizations."""
+        if x.is_meta:
+            raise ValueError(
+                f"{function}: `{name}` of shape {tuple(x.shape)} is on the meta device, where "
+                "tensors have no values. Hint: move it to a real device first, with "
+                "torch.empty_like or Module.to_empty and the values."
+            )
+        if x.layout is not torch.strided:
+            raise TypeError(
+                f"{function}: `{name}` of shape {tuple(x.shape)} has layout {x.layout}. "
+                f"Hint: pass {name}.to_dense()."
+            )
+        return x
+
+    def readable(self, *values: Any) -> bool:
+        """Tell whether values can be read: not inside `vmap` and the like, nor compiled code."""
+        return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+
+    def device(self, x: torch.Tensor) -> torch.device:
+        """Return the device."""
+        return x.device
+
+    def adjoint(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the conjugate transpose, as a view."""
+        return x.mH
+
+    def matmul(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Return the product in full precision.
+
+        TF32 and bfloat16 products, switched on for the whole process, and autocast to half types
+        lose what a pseudoinverse needs. The switches are read and left alone (another thread may
+        rely on them): where one is on, the product is formed in float64 and rounded once.
+        """
+        if x.dtype in _REDUCIBLE and (
+            torch.get_float32_matmul_precision() != "highest"
+            or torch.is_autocast_enabled(x.device.type)
+        ):
+            wide = _REDUCIBLE[x.dtype]
+            return torch.matmul(x.to(wide), y.to(wide)).to(x.dtype)
+        return torch.matmul(x, y)
+
+    def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
+        """Evaluate the rule as a node of PyTorch's graph, if there is anything to record."""
+        return _WithDerivative.apply(rule, self, *inputs)
+
+    def write(self, out: torch.Tensor, x: torch.Tensor, function: str) -> torch.Tensor:
+        """Copy into `out`, under PyTorch's rule that `out` takes no part in differentiation."""
+        if torch.is_grad_enabled() and (x.requires_grad or out.requires_grad):
+            raise TypeError(
+                f"{function}: `out` was given, and an argument requires a gradient, which `out` "
+                "would not carry. Hint: leave `out` away, or call under torch.no_grad()."
+            )
+        return out.copy_(x)
+
+
+# A product of float64 matrices is never reduced, neither by the switches nor by autocast.
+_REDUCIBLE = {torch.float32: torch.float64, torch.complex64: torch.complex128}
+
+
+class _WithDerivative(torch.autograd.Function):
+    """A rule as a function of PyTorch's: of both modes, of every order, and of batches."""
+
+    @staticmethod
+    def forward(rule: Rule, lib: TorchAdapter, *inputs: Any) -> tuple[torch.Tensor, ...]:
+        return rule.value(lib, *inputs)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
+        ctx.rule, ctx.lib, *arrays = inputs
+        ctx.set_materialize_grads(False)
+        constant = [x for x, d in zip(output, ctx.rule.differentiable, strict=True) if not d]
+        ctx.mark_non_differentiable(*constant)
+        ctx.is_tensor = [isinstance(x, torch.Tensor) for x in arrays]
+        ctx.numbers = [None if t else x for x, t in zip(arrays, ctx.is_tensor, strict=True)]
+        tensors = [x for x, t in zip(arrays, ctx.is_tensor, strict=True) if t]
+        ctx.save_for_backward(*tensors, *output)
+        ctx.save_for_forward(*tensors, *output)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> tuple[torch.Tensor | None, ...]:
+        return ctx.rule.jvp(ctx.lib, *_saved(ctx), tangents[2:])
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> tuple[Any, ...]:
+        needed = ctx.needs_input_grad[2:]
+        return None, None, *ctx.rule.vjp(ctx.lib, *_saved(ctx), cotangents, needed)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], rule: Rule, lib: Any, *inputs: Any) -> Any:
+        # Every rule takes batches, so a mapped dimension becomes the first batch dimension.
+        batched = [
+            _batch_first(x, dim, info.batch_size, core)
+            for x, dim, core in zip(inputs, in_dims[2:], rule.core_ndims, strict=True)
+        ]
+        outputs = _WithDerivative.apply(rule, lib, *batched)
+        return outputs, (0,) * len(outputs)
+
+
+def _saved(ctx: Any) -> tuple[tuple[Any, ...], tuple[torch.Tensor, ...]]:
+    saved = list(ctx.saved_tensors)
+    inputs = tuple(
+        saved.pop(0) if is_tensor else number
+        for is_tensor, number in zip(ctx.is_tensor, ctx.numbers, strict=True)
+    )
+    return inputs, tuple(saved)
+
+
+def _batch_first(x: Any, dim: int | None, size: int, core_ndim: int) -> Any:
+    if not isinstance(x, torch.Tensor):
+        return x
+    if dim is None:
+        return x.expand(size, *x.shape)
+    return x.movedim(dim, 0)

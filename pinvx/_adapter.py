@@ -1,0 +1,112 @@
+"""The verbs that a backend may do better, and their defaults in the Array API standard.
+
+The algorithms of pinvx are written once, against a namespace `xp`. Where a library can do
+something better than the standard lets us say it (or must do it otherwise to be right), the
+algorithm asks for a verb of `Adapter`. Every verb has a default, so a library that nobody has
+written an adapter for works with this class as it stands.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import array_api_compat
+
+from ._dtypes import precision
+from ._errors import describe, sentence
+from ._typing import Array, Namespace
+
+
+class Rule(Protocol):
+    """A function of arrays that knows its own derivatives.
+
+    Rules are hashable: what is static stands in their fields. `value` returns a tuple of arrays;
+    the derivatives have None where an output is not differentiable or an input gets no gradient.
+    An input or a tangent that is no array (a Python number, None) is passed through.
+    """
+
+    def value(self, lib: Adapter, *inputs: Any) -> tuple[Array, ...]:
+        """Compute the outputs."""
+
+    def jvp(
+        self,
+        lib: Adapter,
+        inputs: tuple[Any, ...],
+        outputs: tuple[Array, ...],
+        tangents: tuple[Any, ...],
+    ) -> tuple[Array | None, ...]:
+        """Return a tangent for each output; a tangent of None stands for zero."""
+
+    def vjp(
+        self,
+        lib: Adapter,
+        inputs: tuple[Any, ...],
+        outputs: tuple[Array, ...],
+        cotangents: tuple[Any, ...],
+        needed: tuple[bool, ...],
+    ) -> tuple[Array | None, ...]:
+        """Return a cotangent for each input that is needed, in the sense dL = Re⟨G, dX⟩."""
+
+    differentiable: tuple[bool, ...]
+    """Which outputs have a derivative."""
+    core_ndims: tuple[int, ...]
+    """How many trailing dimensions of each input belong to one item of a batch."""
+
+
+class Adapter:
+    """The verbs of one array library, in terms of its Array API namespace.
+
+    Parameters
+    ----------
+    xp : namespace
+        The Array API namespace of the library, as array-api-compat gives it.
+    """
+
+    def __init__(self, xp: Namespace) -> None:
+        self.xp = xp
+
+    # What arrives.
+
+    def accept(self, x: Array, function: str, name: str) -> Array:
+        """Return `x` as a plain array of the library, or raise TypeError or ValueError."""
+        del function, name
+        return x
+
+    def readable(self, *values: Any) -> bool:
+        """Tell whether Python may look at the values: not under a tracer, not in a lazy graph."""
+        del values
+        return True
+
+    def device(self, x: Array) -> Any:
+        """Return the device of `x`, comparable by ==, or None where it cannot be known."""
+        return array_api_compat.device(x)
+
+    # Arithmetic.
+
+    def adjoint(self, x: Array) -> Array:
+        """Return the conjugate transpose of the last two dimensions."""
+        transposed = self.xp.matrix_transpose(x)
+        known = precision(self.xp, x.dtype)
+        return self.xp.conj(transposed) if known is not None and known.is_complex else transposed
+
+    def matmul(self, x: Array, y: Array) -> Array:
+        """Return the product in the full precision of the dtype, whatever the user's settings."""
+        return x @ y
+
+    # Around the algorithm.
+
+    def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Array, ...]:
+        """Evaluate `rule` so that the library's automatic differentiation uses its derivatives."""
+        return rule.value(self, *inputs)
+
+    def write(self, out: Array, x: Array, function: str) -> Array:
+        """Write `x` into `out`, which has its shape and dtype, and return `out`."""
+        if not array_api_compat.is_writeable_array(out):
+            raise TypeError(
+                sentence(
+                    f"{function}: `out` is {describe(out)}, which cannot be written to",
+                    "leave `out` away and use the result",
+                )
+            )
+        out[...] = x
+        return out

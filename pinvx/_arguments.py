@@ -1,0 +1,205 @@
+"""Turn what the caller passed into what the algorithms take, or say why that cannot be."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ._adapter import Adapter
+from ._derivative import Algorithm
+from ._dispatch import adapter_of
+from ._dtypes import Precision, floating_dtype, precision
+from ._errors import describe, sentence
+from ._factor._eigh import eigh
+from ._factor._svd import svd
+from ._typing import Array, DType
+
+# The way each `method` computes a pseudoinverse; a Hermitian matrix has its own.
+METHODS: dict[str, Algorithm] = {"auto": svd, "svd": svd}
+HERMITIAN: dict[str, Algorithm] = {"auto": eigh, "svd": eigh}
+
+
+class Matrix(NamedTuple):
+    """An accepted matrix."""
+
+    lib: Adapter
+    """The adapter of its library."""
+    a: Array
+    """The array, in the dtype computed in."""
+    dtype: DType
+    """The floating dtype of the results."""
+    known: Precision
+    """The precision computed in."""
+
+
+class Equations(NamedTuple):
+    """An accepted pair A, b, ready for the solver."""
+
+    matrix: Matrix
+    """With as many dimensions as `b`."""
+    b: Array
+    """Shape (..., M, K), K = 1 for a vector."""
+    batch: tuple[int, ...]
+    """The batch shape of A as it was passed."""
+    b_shape: tuple[int, ...]
+    """The shape of b as it was passed."""
+    is_vector: bool
+    """Whether b was a vector."""
+
+
+def matrix(a: Array, function: str, name: str = "a") -> Matrix:
+    """Accept `a` as a matrix or a batch of them."""
+    lib = adapter_of(a, function, name)
+    a = lib.accept(a, function, name)
+    if a.ndim < 2:
+        raise ValueError(
+            sentence(
+                f"{function}: `{name}` is {describe(a)}, and a matrix has at least 2 dimensions",
+                f"pass {name}[:, None] for one column, {name}[None, :] for one row",
+            )
+        )
+    dtype = floating_dtype(lib.xp, a, function, name)
+    known = precision(lib.xp, dtype)
+    assert known is not None  # `floating_dtype` returns no other
+    return Matrix(lib, astype(lib, a, known.compute), dtype, known)
+
+
+def square(m: Matrix, function: str) -> None:
+    """Refuse a matrix that cannot be Hermitian."""
+    if m.a.shape[-2] != m.a.shape[-1]:
+        raise ValueError(
+            sentence(
+                f"{function}: hermitian=True, and `a` is {describe(m.a)}, which is not square",
+                "leave `hermitian` away",
+            )
+        )
+
+
+def companion(m: Matrix, x: Array, shape: tuple[int, ...], function: str, name: str) -> Array:
+    """Accept an array that goes with a matrix: its tangent, its cotangent, its pseudoinverse."""
+    x = _same_library(m, x, function, name)
+    if tuple(x.shape) != shape:
+        raise ValueError(
+            sentence(
+                f"{function}: `{name}` is {describe(x)}, expected shape {shape} for `a` of shape "
+                f"{tuple(m.a.shape)}",
+                f"pass `{name}` in the shape that the formula gives it",
+            )
+        )
+    floating_dtype(m.lib.xp, x, function, name)
+    return astype(m.lib, x, m.known.compute)
+
+
+def equations(a: Array, b: Array, function: str) -> Equations:
+    """Accept A and b of A x ≈ b: one library, one device, one dtype, shapes that fit."""
+    m = matrix(a, function)
+    lib, xp = m.lib, m.lib.xp
+    b = _same_library(m, b, function, "b")
+    if b.ndim == 0:
+        raise ValueError(
+            sentence(
+                f"{function}: `b` is {describe(b)}, and has no dimension",
+                "pass a vector of shape (M,) or a matrix of shape (..., M, K)",
+            )
+        )
+    is_vector = b.ndim == 1
+    rows, expected = (b.shape[0] if is_vector else b.shape[-2]), m.a.shape[-2]
+    if rows != expected:
+        raise ValueError(
+            sentence(
+                f"{function}: `a` of shape {tuple(m.a.shape)} has {expected} rows, `b` of shape "
+                f"{tuple(b.shape)} has {rows}",
+                "a vector has shape (M,); a batch of vectors is b[..., None] of shape (..., M, 1)",
+            )
+        )
+    b_shape = tuple(b.shape)
+    if is_vector:
+        b = b[:, None]
+    batch = tuple(m.a.shape[:-2])
+    _broadcastable(batch, tuple(b.shape[:-2]), function)
+
+    dtype = xp.result_type(m.dtype, floating_dtype(xp, b, function, "b"))
+    known = precision(xp, dtype)
+    assert known is not None  # supported dtypes promote to supported dtypes
+    ndim = max(m.a.ndim, b.ndim)
+    a = with_ndim(lib, astype(lib, m.a, known.compute), ndim)
+    b = with_ndim(lib, astype(lib, b, known.compute), ndim)
+    return Equations(Matrix(lib, a, dtype, known), b, batch, b_shape, is_vector)
+
+
+def algorithm(method: str, function: str, *, hermitian: bool = False) -> Algorithm:
+    """Return the algorithm that a `method` names."""
+    table = HERMITIAN if hermitian else METHODS
+    try:
+        return table[method]
+    except (KeyError, TypeError):
+        raise ValueError(
+            sentence(f"{function}: unknown method {method!r}", f"pass one of {sorted(table)}")
+        ) from None
+
+
+def destination(m: Matrix, out: Array, shape: tuple[int, ...], function: str) -> None:
+    """Refuse an `out` that cannot take a result of this shape."""
+    if adapter_of(out, function, "out") is not m.lib:
+        raise TypeError(_mixed(function, "out", out, m.a))
+    if tuple(out.shape) != shape:
+        raise ValueError(
+            sentence(
+                f"{function}: `out` is {describe(out)}, and the result has shape {shape}",
+                f"pass an array of shape {shape}",
+            )
+        )
+    if out.dtype != m.dtype:
+        raise TypeError(
+            sentence(
+                f"{function}: `out` is {describe(out)}, and the result has dtype {m.dtype}",
+                f"pass an array of dtype {m.dtype}",
+            )
+        )
+    _same_device(m, out, function, "out")
+
+
+def astype(lib: Adapter, x: Array, dtype: DType) -> Array:
+    """Convert, without a call into the library where there is nothing to do."""
+    return x if x.dtype == dtype else lib.xp.astype(x, dtype)
+
+
+def with_ndim(lib: Adapter, x: Array, ndim: int) -> Array:
+    """Add leading dimensions of length 1."""
+    return x if x.ndim == ndim else lib.xp.reshape(x, (1,) * (ndim - x.ndim) + tuple(x.shape))
+
+
+def _same_library(m: Matrix, x: Array, function: str, name: str) -> Array:
+    if adapter_of(x, function, name) is not m.lib:
+        raise TypeError(_mixed(function, name, x, m.a))
+    x = m.lib.accept(x, function, name)
+    _same_device(m, x, function, name)
+    return x
+
+
+def _same_device(m: Matrix, x: Array, function: str, name: str) -> None:
+    here, there = m.lib.device(m.a), m.lib.device(x)
+    if here != there and here is not None and there is not None:
+        raise ValueError(
+            sentence(
+                f"{function}: `a` is on device {here} and `{name}` on {there}",
+                f"move `{name}` to the device of `a`",
+            )
+        )
+
+
+def _mixed(function: str, name: str, x: Any, a: Array) -> str:
+    return sentence(
+        f"{function}: `a` is {describe(a)} and `{name}` is {describe(x)}: two array libraries",
+        f"convert `{name}` to the library of `a`",
+    )
+
+
+def _broadcastable(a: tuple[int, ...], b: tuple[int, ...], function: str) -> None:
+    for m, n in zip(reversed(a), reversed(b), strict=False):
+        if m != n and 1 not in (m, n):
+            raise ValueError(
+                sentence(
+                    f"{function}: the batch shapes {a} of `a` and {b} of `b` do not broadcast",
+                    "make them equal, or 1 where one matrix goes with many right-hand sides",
+                )
+            )

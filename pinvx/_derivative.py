@@ -1,0 +1,276 @@
+"""Derivatives of the pseudoinverse and of least squares, written once for every library.
+
+Each function of arrays is a rule: its value, its forward-mode derivative (jvp) and its
+reverse-mode derivative (vjp), in plain namespace operations, so that each can be differentiated
+again. The closed forms are those of Golub & Pereyra, *The differentiation of pseudo-inverses and
+nonlinear least squares problems whose variables separate*, SIAM J. Numer. Anal. 10 (1973), 413–432.
+They hold wherever the rank of A is constant in a neighbourhood, repeated and zero singular values
+included; the derivatives of `svd` and `eigh` divide by σᵢ² − σⱼ² and are never used.
+
+Cotangents follow PyTorch: the change of a real loss is dL = Re⟨G, dX⟩ with ⟨G, H⟩ = tr(GᴴH).
+
+Products are ordered so that nothing of shape M×M (for M ≥ N) or N×N (for M < N) appears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ._adapter import Adapter
+from ._factor._factor import Factor, apply
+from ._typing import Array
+
+Algorithm: TypeAlias = Callable[[Adapter, Array, Any, Any], Factor]
+
+
+@dataclass(frozen=True)
+class Pinv:
+    """(A, rtol, atol) -> (A⁺, rank)."""
+
+    algorithm: Algorithm
+    hermitian: bool = False
+
+    differentiable = (True, False)
+    core_ndims = (2, 0, 0)
+
+    def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, Array]:
+        """Compute A⁺ and the rank of A."""
+        factor = self.algorithm(lib, a, rtol, atol)
+        x = factor.pinv(lib)
+        if self.hermitian:
+            x = 0.5 * x + 0.5 * lib.adjoint(x)
+        return x, factor.rank
+
+    def jvp(
+        self,
+        lib: Adapter,
+        inputs: tuple[Any, ...],
+        outputs: tuple[Array, ...],
+        tangents: tuple[Any, ...],
+    ) -> tuple[Array | None, None]:
+        """Return dX for dA."""
+        da = tangents[0]
+        return (None if da is None else pinv_jvp(lib, inputs[0], outputs[0], da)), None
+
+    def vjp(
+        self,
+        lib: Adapter,
+        inputs: tuple[Any, ...],
+        outputs: tuple[Array, ...],
+        cotangents: tuple[Any, ...],
+        needed: tuple[bool, ...],
+    ) -> tuple[Array | None, None, None]:
+        """Return Ā for the cotangent of X."""
+        g = cotangents[0]
+        if g is None or not needed[0]:
+            return None, None, None
+        return pinv_vjp(lib, inputs[0], outputs[0], g), None, None
+
+
+def pinv_jvp(lib: Adapter, a: Array, x: Array, da: Array) -> Array:
+    """Return the derivative of X = A⁺ in the direction dA.
+
+    dX = −X dA X + X Xᴴ dAᴴ (I − A X) + (I − X A) dAᴴ Xᴴ X  (Golub & Pereyra 1973, eq. 4.12).
+    For M ≥ N and P = X dA, which is N×N, this is
+    dX = (Pᴴ − P − X A Pᴴ) X + X Xᴴ (dAᴴ − dAᴴ A X).
+    """
+    h, dot = lib.adjoint, lib.matmul
+    if a.shape[-2] < a.shape[-1]:
+        return h(pinv_jvp(lib, h(a), h(x), h(da)))
+    p = dot(x, da)
+    ph = h(p)
+    dah = h(da)
+    inner = dot(ph - p - dot(dot(x, a), ph), x)
+    return inner + dot(dot(x, h(x)), dah - dot(dot(dah, a), x))
+
+
+def pinv_vjp(lib: Adapter, a: Array, x: Array, g: Array) -> Array:
+    """Return the cotangent of A for the cotangent G of X = A⁺.
+
+    Ā = −Xᴴ G Xᴴ + (I − A X) Gᴴ X Xᴴ + Xᴴ X Gᴴ (I − X A), the adjoint of `pinv_jvp`.
+    For M ≥ N and T = X Gᴴ, which is N×N, this is
+    Ā = Xᴴ (T − Tᴴ − T X A) + (Gᴴ − A T) X Xᴴ.
+    """
+    h, dot = lib.adjoint, lib.matmul
+    if a.shape[-2] < a.shape[-1]:
+        return h(pinv_vjp(lib, h(a), h(x), h(g)))
+    xh = h(x)
+    gh = h(g)
+    t = dot(x, gh)
+    return dot(xh, t - h(t) - dot(t, dot(x, a))) + dot(gh - dot(a, t), dot(x, xh))
+
+
+@dataclass(frozen=True)
+class Factorize:
+    """(A, rtol, atol) -> (W, Z, rank, σ), constants for every derivative.
+
+    The rules that apply W and Z know what they are made of, and differentiate with respect to A.
+    """
+
+    algorithm: Algorithm
+
+    differentiable = (False, False, False, False)
+    core_ndims = (2, 0, 0)
+
+    def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, ...]:
+        """Compute the factored form of A⁺."""
+        return tuple(self.algorithm(lib, a, rtol, atol))
+
+    def jvp(self, *_: Any) -> tuple[None, ...]:
+        """Nothing is differentiable."""
+        return (None,) * 4
+
+    def vjp(self, *_: Any) -> tuple[None, ...]:
+        """Nothing is differentiable."""
+        return (None,) * 3
+
+
+@dataclass(frozen=True)
+class Solve:
+    """(A, b, W, Z) -> (A⁺b,), given A⁺ = W Zᴴ.
+
+    Derivatives need A⁺ and A⁺ᴴ only, so they are made of this same rule: one factorization serves
+    the derivatives of every order. All inputs have the same number of dimensions.
+    """
+
+    differentiable = (True,)
+    core_ndims = (2, 2, 2, 2)
+
+    def value(self, lib: Adapter, a: Array, b: Array, w: Array, z: Array) -> tuple[Array]:
+        """Compute A⁺b."""
+        del a
+        return (apply(lib, w, z, b),)
+
+    def jvp(
+        self,
+        lib: Adapter,
+        inputs: tuple[Any, ...],
+        outputs: tuple[Array, ...],
+        tangents: tuple[Any, ...],
+    ) -> tuple[Array | None]:
+        """Return dx for dA and db.
+
+        dx = A⁺(db − dA x) + A⁺A⁺ᴴ dAᴴ r + (I − A⁺A) dAᴴ A⁺ᴴ x with r = b − A x, from the
+        derivative of A⁺ applied to b; with u = dAᴴ A⁺ᴴ x two of the products with A⁺ become one.
+        """
+        a, b, w, z = inputs
+        (x,) = outputs
+        da, db, *_ = tangents
+        if da is None:
+            return (None if db is None else solve(lib, a, db, w, z),)
+        h, dot = lib.adjoint, lib.matmul
+        r = b - dot(a, x)
+        u = dot(h(da), solve(lib, h(a), x, z, w))
+        rhs = solve(lib, h(a), dot(h(da), r), z, w) - dot(da, x) - dot(a, u)
+        return (u + solve(lib, a, rhs if db is None else rhs + db, w, z),)
+
+    def vjp(
+        self,
+        lib: Adapter,
+        inputs: tuple[Any, ...],
+        outputs: tuple[Array, ...],
+        cotangents: tuple[Any, ...],
+        needed: tuple[bool, ...],
+    ) -> tuple[Array | None, ...]:
+        """Return Ā and b̄ for the cotangent g of x.
+
+        b̄ = y and Ā = −y xᴴ + r (A⁺y)ᴴ + (A⁺ᴴx) qᴴ, with y = A⁺ᴴg, r = b − A x and
+        q = g − A⁺A g = g − Aᴴy.
+        """
+        a, b, w, z = inputs
+        (x,) = outputs
+        (g,) = cotangents
+        if g is None:
+            return (None,) * 4
+        h, dot = lib.adjoint, lib.matmul
+        y = solve(lib, h(a), g, z, w)
+        b_bar = sum_to(lib, y, b.shape) if needed[1] else None
+        if not needed[0]:
+            return None, b_bar, None, None
+        r = b - dot(a, x)
+        q = g - dot(h(a), y)
+        a_bar = (
+            dot(r, h(solve(lib, a, y, w, z))) - dot(y, h(x)) + dot(solve(lib, h(a), x, z, w), h(q))
+        )
+        return sum_to(lib, a_bar, a.shape), b_bar, None, None
+
+
+def solve(lib: Adapter, a: Array, b: Array, w: Array, z: Array) -> Array:
+    """Return A⁺b, differentiable with respect to A and b."""
+    return lib.differentiable(Solve(), a, b, w, z)[0]
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """(A, b, x) -> (‖b − A x‖² for each column,), where x minimises it.
+
+    Danskin's theorem: at a minimum, the way in which x depends on A and b does not matter to
+    first order, so d‖r‖² = 2 Re⟨r, db − dA x⟩ and no equations have to be solved. The second
+    derivative follows, since x and r stand in this formula as the functions that they are.
+    """
+
+    differentiable = (True,)
+    core_ndims = (2, 2, 2)
+
+    def value(self, lib: Adapter, a: Array, b: Array, x: Array) -> tuple[Array]:
+        """Compute the squared 2-norms of the columns of b − A x."""
+        r = b - lib.matmul(a, x)
+        return (_real_dot(lib, r, r),)
+
+    def jvp(
+        self,
+        lib: Adapter,
+        inputs: tuple[Any, ...],
+        outputs: tuple[Array, ...],
+        tangents: tuple[Any, ...],
+    ) -> tuple[Array | None]:
+        """Return d‖r‖²."""
+        del outputs
+        a, b, x = inputs
+        da, db, _ = tangents
+        if da is None and db is None:
+            return (None,)
+        r = b - lib.matmul(a, x)
+        if da is None:
+            dr = db
+        else:
+            dr = -lib.matmul(da, x) if db is None else db - lib.matmul(da, x)
+        return (2.0 * _real_dot(lib, r, dr),)
+
+    def vjp(
+        self,
+        lib: Adapter,
+        inputs: tuple[Any, ...],
+        outputs: tuple[Array, ...],
+        cotangents: tuple[Any, ...],
+        needed: tuple[bool, ...],
+    ) -> tuple[Array | None, ...]:
+        """Return Ā = −2 r g xᴴ and b̄ = 2 r g."""
+        del outputs
+        a, b, x = inputs
+        (g,) = cotangents
+        if g is None:
+            return (None,) * 3
+        b_bar = 2.0 * (b - lib.matmul(a, x)) * g[..., None, :]
+        a_bar = -lib.matmul(b_bar, lib.adjoint(x)) if needed[0] else None
+        return (
+            None if a_bar is None else sum_to(lib, a_bar, a.shape),
+            sum_to(lib, b_bar, b.shape) if needed[1] else None,
+            None,
+        )
+
+
+def _real_dot(lib: Adapter, x: Array, y: Array) -> Array:
+    """Return Re(xᴴy) for each pair of columns."""
+    xp = lib.xp
+    if xp.isdtype(x.dtype, "complex floating"):
+        return xp.sum(xp.real(x) * xp.real(y) + xp.imag(x) * xp.imag(y), axis=-2)
+    return xp.sum(x * y, axis=-2)
+
+
+def sum_to(lib: Adapter, g: Array, shape: tuple[int, ...]) -> Array:
+    """Add up the cotangent of an array that was broadcast from `shape`, of the same ndim."""
+    axes = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)
+    return lib.xp.sum(g, axis=axes, keepdims=True) if axes else g

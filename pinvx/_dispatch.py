@@ -1,0 +1,189 @@
+"""From an array to the adapter of its library.
+
+- An adapter is named as a string and imported when the first array of its library arrives: that
+  array's library is in `sys.modules` by then, so pinvx never imports one on its own.
+- A type is looked up once; after that, dispatch is one dictionary access.
+- Who wins, first to last: `register_backend`, pinvx's own adapters, entry points of the group
+  `pinvx.backends` (read only for a library that nothing else claims), the plain `Adapter`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import array_api_compat
+
+from ._adapter import Adapter
+from ._errors import describe, sentence
+from ._typing import Array, Namespace
+
+ENTRY_POINTS = "pinvx.backends"
+
+_BUILT_IN = {
+    "cupy": "pinvx_backends._cupy:CupyAdapter",
+    "jax": "pinvx_backends._jax:JaxAdapter",
+    "numpy": "pinvx_backends._numpy:NumpyAdapter",
+    "torch": "pinvx_backends._torch:TorchAdapter",
+}
+
+_registered: dict[str, str | Callable[[Namespace], Adapter]] = {}
+_by_namespace: dict[Namespace, Adapter] = {}
+_by_type: dict[type, Adapter] = {}
+
+
+class BackendInfo(NamedTuple):
+    """An array library, and the adapter that pinvx uses for it."""
+
+    name: str
+    """The root module of the library, such as "torch"."""
+    version: str | None
+    """The version installed here, or None."""
+    adapter: str
+    """Where the adapter comes from: "module:attribute"."""
+
+
+def register_backend(name: str, adapter: str | Callable[[Namespace], Adapter]) -> None:
+    """Use an adapter for the arrays of a library, from now on and in this process.
+
+    A package that ships an adapter declares it as an entry point of the group
+    ``pinvx.backends`` instead, and its users need not call anything.
+
+    Parameters
+    ----------
+    name : str
+        The root module of the library's namespace, such as ``"torch"``.
+    adapter : str or callable
+        ``"module:attribute"``, imported when the first array arrives, or the thing itself:
+        a subclass of `Adapter`, or any callable from the namespace to an `Adapter`.
+
+    Raises
+    ------
+    TypeError
+        If `adapter` is neither, or `name` is no string.
+    ValueError
+        If `name` is not the name of a root module, or the string lacks its colon.
+
+    Examples
+    --------
+    >>> import pinvx
+    >>> pinvx.register_backend("mylib", "mylib_pinvx:MyAdapter")
+    >>> [b.adapter for b in pinvx.backends() if b.name == "mylib"]
+    ['mylib_pinvx:MyAdapter']
+    """
+    if not isinstance(name, str):
+        raise TypeError(
+            sentence(f"register_backend: `name` is {describe(name)}", 'pass a str such as "torch"')
+        )
+    if not name.isidentifier():
+        raise ValueError(
+            sentence(
+                f"register_backend: {name!r} is not the name of a root module",
+                'pass the first part of the import name, such as "torch"',
+            )
+        )
+    if isinstance(adapter, str):
+        if adapter.count(":") != 1:
+            raise ValueError(
+                sentence(
+                    f"register_backend: {adapter!r} does not say what to import",
+                    'pass "module:attribute"',
+                )
+            )
+    elif not callable(adapter):
+        raise TypeError(
+            sentence(
+                f"register_backend: `adapter` is {describe(adapter)}",
+                'pass "module:attribute" or a subclass of pinvx.Adapter',
+            )
+        )
+    _registered[name] = adapter
+    _by_namespace.clear()
+    _by_type.clear()
+
+
+def backends() -> tuple[BackendInfo, ...]:
+    """Return the array libraries that have an adapter, without importing any of them.
+
+    A library that is not listed works too, if it follows the Array API standard.
+
+    Returns
+    -------
+    tuple of BackendInfo
+        Name, installed version (or None) and adapter, in alphabetical order.
+
+    Examples
+    --------
+    >>> import pinvx
+    >>> [b.name for b in pinvx.backends() if b.adapter.startswith("pinvx_backends.")]
+    ['cupy', 'jax', 'numpy', 'torch']
+    """
+    found: dict[str, Any] = {e.name: e.value for e in _entry_points()}
+    found |= _BUILT_IN | _registered
+    return tuple(
+        BackendInfo(name, installed_version(name), _name_of(found[name])) for name in sorted(found)
+    )
+
+
+def installed_version(name: str) -> str | None:
+    """Return the version of a top-level module's distribution without importing it, or None."""
+    try:
+        if importlib.util.find_spec(name) is None:
+            return None
+    except ValueError:  # a module made by hand, without a spec
+        return "unknown"
+    # CuPy's distributions are named after the CUDA version, so the module has to lead to them.
+    for distribution in (name, *importlib.metadata.packages_distributions().get(name, ())):
+        try:
+            return importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return "unknown"
+
+
+def adapter_of(x: Array, function: str, name: str) -> Adapter:
+    """Return the adapter for the library of `x`; `function` and `name` are for the error."""
+    known = _by_type.get(type(x))
+    if known is not None:
+        return known
+    try:
+        xp = array_api_compat.array_namespace(x)
+    except TypeError as error:
+        raise TypeError(
+            sentence(
+                f"{function}: `{name}` is {describe(x)}, not an array of a library that follows "
+                "the Array API standard",
+                f"pass numpy.asarray({name}), or torch.asarray, jax.numpy.asarray, …",
+            )
+        ) from error
+    adapter = _by_namespace.get(xp)
+    if adapter is None:
+        adapter = _by_namespace[xp] = _load(xp)
+    _by_type[type(x)] = adapter
+    return adapter
+
+
+def _load(xp: Namespace) -> Adapter:
+    root = xp.__name__.removeprefix("array_api_compat.").partition(".")[0]
+    source = _registered.get(root) or _BUILT_IN.get(root)
+    if source is None:
+        source = next((e.value for e in _entry_points() if e.name == root), None)
+    if source is None:
+        return Adapter(xp)
+    if isinstance(source, str):
+        module, _, attribute = source.partition(":")
+        source = getattr(importlib.import_module(module), attribute)
+    return source(xp)  # type: ignore[no-any-return,operator]  # what a third party registered
+
+
+def _entry_points() -> importlib.metadata.EntryPoints:
+    return importlib.metadata.entry_points(group=ENTRY_POINTS)
+
+
+def _name_of(source: str | Callable[[Namespace], Adapter]) -> str:
+    if isinstance(source, str):
+        return source
+    return f"{source.__module__}:{getattr(source, '__qualname__', type(source).__qualname__)}"

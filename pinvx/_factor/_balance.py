@@ -1,0 +1,49 @@
+"""Make A safe to factorize: finite, and of moderate scale."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .._adapter import Adapter
+from .._dtypes import precision
+from .._typing import Array
+
+
+class Balanced(NamedTuple):
+    """A·unit, with zeros in place of matrices that are not finite."""
+
+    a: Array
+    unit: Array
+    """A power of two for each matrix, the batch shape: 1 for all but extreme scales."""
+    finite: Array
+    """Whether A has neither NaN nor infinity, the batch shape."""
+
+
+def balance(lib: Adapter, a: Array) -> Balanced:
+    """Bring each matrix of a batch to a scale at which squares and ratios are representable.
+
+    As LAPACK does in its drivers, only matrices of extreme scale are touched, and by a power of
+    two that is a constant: nothing is rounded, and (Ac)⁺ = A⁺/c holds bit for bit. Libraries
+    that do not call LAPACK (Jacobi methods on GPUs square the entries) get the same safety.
+
+    A factorization of a NaN raises in one library, spoils the batch in the next and returns NaN
+    in a third. Here such a matrix is replaced by zeros before, and its result by NaN afterwards.
+
+    Parameters
+    ----------
+    lib
+        The adapter of `a`.
+    a : array, shape (..., M, N), M, N > 0
+    """
+    xp = lib.xp
+    peak = xp.max(xp.abs(a), axis=(-2, -1))  # NaN propagates: one pass answers both questions
+    exponents = precision(xp, a.dtype).exponents  # type: ignore[union-attr]  # checked at the call
+    # The range that is left alone is 2**±(5/16 of all exponents), the step is 3/4: both ends of
+    # the range, subnormal numbers included, land where squares neither overflow nor underflow.
+    edge = 2.0 ** (5 * exponents // 16)
+    step = 2.0 ** (3 * exponents // 4)
+    one = xp.ones_like(peak)
+    unit = xp.where(peak < 1.0 / edge, step * one, xp.where(peak > edge, one / step, one))
+    finite = xp.isfinite(peak)
+    scaled = xp.where(finite[..., None, None], a * unit[..., None, None], xp.zeros_like(a))
+    return Balanced(scaled, unit, finite)

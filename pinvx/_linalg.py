@@ -1,0 +1,261 @@
+"""The public functions: docstring, namespace, validation and one call.
+
+From `pinv` to LAPACK in three files: this one, `_derivative.py` (the rule `Pinv`) and
+`_factor/_svd.py`, which calls the library's own `linalg.svd`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from . import _arguments as arguments
+from ._derivative import Factorize, Pinv, Residuals, Solve
+from ._factor._eigh import from_lower_triangle
+from ._tolerance import default, tolerances
+from ._typing import Array, Tolerance
+
+
+class LstsqResult(NamedTuple):
+    """What `lstsq` returns. The shapes depend on the shapes of the input alone."""
+
+    x: Array
+    """The minimum-norm solution: (..., N, K), or (..., N) for a vector b."""
+    residuals: Array
+    """Squared 2-norms of b − A x: (..., K), or (...) for a vector b, at every rank."""
+    rank: Array
+    """The number of singular values above the cutoff: integers, the batch shape of A."""
+    s: Array | None
+    """The singular values of A, descending, (..., min(M, N)); None unless asked for."""
+
+
+def pinv(
+    a: Array,
+    /,
+    *,
+    rtol: Tolerance | None = None,
+    atol: Tolerance | None = None,
+    rcond: Tolerance | None = None,
+    hermitian: bool = False,
+    return_rank: bool = False,
+    out: Array | None = None,
+    method: str = "auto",
+) -> Array | tuple[Array, Array]:
+    """Return the Moore–Penrose pseudoinverse of a matrix, or of each matrix of a batch.
+
+    A⁺ = V Σ⁺ Uᴴ for the singular value decomposition A = U Σ Vᴴ, where Σ⁺ inverts the singular
+    values σ > max(atol, rtol·σ₁) and replaces the others by zero.
+
+    Parameters
+    ----------
+    a : array, shape (..., M, N)
+        Any array library that follows the Array API standard. float32, float64, complex64 and
+        complex128 are computed in their own precision, float16 and bfloat16 in float32; integers
+        and booleans become the library's default real floating dtype.
+    rtol : float or array, optional
+        The relative tolerance; an array gives one for each matrix. None means max(M, N)·eps
+        (of float32 for the half types), or 0 where `atol` > 0.
+    atol : float or array, optional
+        The absolute tolerance; None means 0.
+    rcond : float or array, optional
+        Another name for `rtol`.
+    hermitian : bool
+        Whether `a` is Hermitian. Only its lower triangle is read, its eigenvalues are used, and
+        the result is exactly Hermitian.
+    return_rank : bool
+        Whether to return the rank as well.
+    out : array, optional
+        An array of the shape and dtype of the result to write it into, for a library whose arrays
+        can be written to.
+    method : {"auto", "svd"}
+        "svd" is always the formula above (with eigenvalues if `hermitian`); "auto" may take a
+        faster way to the same result.
+
+    Returns
+    -------
+    x : array, shape (..., N, M)
+        The pseudoinverse, with the library, device and floating dtype of `a`. A matrix with a NaN
+        or an infinity gives NaN, and leaves the other matrices of its batch alone.
+    rank : array of integers, shape (...)
+        The number of singular values above the cutoff, if `return_rank`.
+
+    Raises
+    ------
+    TypeError
+        If `a` is no array, of a dtype that no library factorizes, or of another library than
+        `rtol`, `atol` or `out`; if both `rtol` and `rcond` are given.
+    ValueError
+        If `a` has fewer than 2 dimensions, a tolerance is negative, NaN or of a shape that does
+        not broadcast to the batch shape, `method` is unknown, or `hermitian` and not square.
+
+    Notes
+    -----
+    Differentiable in PyTorch and JAX, in both modes and to every order, wherever the rank is
+    constant; `pinv_jvp` and `pinv_vjp` are the same derivatives for every library.
+
+    References
+    ----------
+    .. [1] R. Penrose, "A generalized inverse for matrices", Proc. Cambridge Philos. Soc. 51
+       (1955), 406–413.
+    .. [2] G. H. Golub, C. F. Van Loan, "Matrix Computations", 4th ed. (2013), §5.5.2.
+
+    Examples
+    --------
+    >>> import numpy as np, pinvx
+    >>> pinvx.pinv(np.asarray([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]]))
+    array([[1. , 0. , 0. ],
+           [0. , 0. , 0.5]])
+    """
+    m = arguments.matrix(a, "pinv")
+    algorithm = arguments.algorithm(method, "pinv", hermitian=hermitian)
+    rtol, atol = tolerances(m.lib, m.a, m.known, "pinv", rtol=rtol, atol=atol, rcond=rcond)
+    a = m.a
+    if hermitian:
+        arguments.square(m, "pinv")
+        a = from_lower_triangle(m.lib, a)
+    if out is not None:
+        shape = (*a.shape[:-2], a.shape[-1], a.shape[-2])
+        arguments.destination(m, out, shape, "pinv")
+    x, rank = m.lib.differentiable(Pinv(algorithm, hermitian), a, rtol, atol)
+    x = arguments.astype(m.lib, x, m.dtype)
+    if out is not None:
+        x = m.lib.write(out, x, "pinv")
+    return (x, rank) if return_rank else x
+
+
+def pinverse(input: Array, rcond: Tolerance = 1e-15) -> Array:  # noqa: A002  # PyTorch's name
+    """Return the pseudoinverse, with the signature of the old ``torch.pinverse``.
+
+    The same as ``pinv(input, rtol=rcond)``. The default cutoff 1e-15 is PyTorch's: it is below the
+    rounding error of most matrices, so prefer `pinv`, whose default depends on shape and dtype.
+
+    Parameters
+    ----------
+    input : array, shape (..., M, N)
+        As for `pinv`.
+    rcond : float or array
+        The relative tolerance.
+
+    Returns
+    -------
+    array, shape (..., N, M)
+
+    Examples
+    --------
+    >>> import numpy as np, pinvx
+    >>> pinvx.pinverse(np.asarray([[2.0]]))
+    array([[0.5]])
+    """
+    return pinv(input, rtol=rcond)
+
+
+def lstsq(
+    a: Array,
+    b: Array,
+    /,
+    *,
+    rtol: Tolerance | None = None,
+    atol: Tolerance | None = None,
+    rcond: Tolerance | None = None,
+    singular_values: bool = False,
+    method: str = "auto",
+) -> LstsqResult:
+    """Return the least-squares solution of A x ≈ b with the smallest norm.
+
+    x = A⁺b: of all x that minimise ‖b − A x‖₂ the one with the smallest ‖x‖₂, for every rank of A
+    and on every device.
+
+    Parameters
+    ----------
+    a : array, shape (..., M, N)
+        As for `pinv`.
+    b : array, shape (M,) or (..., M, K)
+        The right-hand side: a vector if it has one dimension, otherwise K columns whose batch
+        dimensions broadcast with those of `a`. Of the library and device of `a`; the dtypes of
+        the two are promoted.
+    rtol, atol, rcond : float or array, optional
+        The cutoff for the singular values of `a`, as for `pinv`.
+    singular_values : bool
+        Whether to return the singular values, too. They are constants for derivatives.
+    method : {"auto", "svd"}
+        As for `pinv`; the singular values are always those of the "svd" method.
+
+    Returns
+    -------
+    LstsqResult
+        The fields `x`, `residuals`, `rank` and `s`.
+
+    Raises
+    ------
+    TypeError
+        As for `pinv`, and if `a` and `b` belong to two libraries.
+    ValueError
+        As for `pinv`, and if the rows of `a` and `b` differ in number, their batch shapes do not
+        broadcast, or they are on two devices.
+
+    Notes
+    -----
+    Differentiable in PyTorch and JAX with respect to `a` and `b`, through `x` and through
+    `residuals`; `lstsq_jvp` and `lstsq_vjp` are the same derivatives for every library.
+
+    References
+    ----------
+    .. [1] Å. Björck, "Numerical Methods for Least Squares Problems" (1996), theorem 1.2.10.
+
+    Examples
+    --------
+    A line through three points, with the columns 1, x and 2x: rank 2, and still one answer.
+
+    >>> import numpy as np, pinvx
+    >>> x = np.asarray([0.0, 1.0, 2.0])
+    >>> fit = pinvx.lstsq(np.stack([x**0, x, 2 * x], axis=-1), 1 + 5 * x)
+    >>> np.round(fit.x, 12)
+    array([1., 1., 2.])
+    >>> int(fit.rank)
+    2
+    """
+    e = arguments.equations(a, b, "lstsq")
+    lib, a, dtype, known = e.matrix
+    algorithm = arguments.algorithm("svd" if singular_values else method, "lstsq")
+    arguments.algorithm(method, "lstsq")
+    rtol, atol = tolerances(lib, a, known, "lstsq", rtol=rtol, atol=atol, rcond=rcond)
+    # A column of b with an infinity gives NaN, not infinities whose signs depend on the library.
+    finite = lib.xp.isfinite(e.b)
+    b = lib.xp.where(finite, e.b, lib.xp.full_like(e.b, float("nan")))
+
+    w, z, rank, s = lib.differentiable(Factorize(algorithm), a, rtol, atol)
+    (x,) = lib.differentiable(Solve(), a, b, w, z)
+    (residuals,) = lib.differentiable(Residuals(), a, b, x)
+
+    if e.is_vector:
+        x, residuals = x[..., 0], residuals[..., 0]
+    real = known.real if known.compute == dtype else dtype
+    return LstsqResult(
+        arguments.astype(lib, x, dtype),
+        arguments.astype(lib, residuals, real),
+        lib.xp.reshape(rank, e.batch),
+        arguments.astype(lib, lib.xp.reshape(s, (*e.batch, s.shape[-1])), real)
+        if singular_values
+        else None,
+    )
+
+
+def default_rtol(a: Array, /) -> float:
+    """Return the relative tolerance that `pinv` and `lstsq` use for `a`: max(M, N)·eps.
+
+    Parameters
+    ----------
+    a : array, shape (..., M, N)
+        As for `pinv`. eps is that of the dtype computed in.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import numpy as np, pinvx
+    >>> pinvx.default_rtol(np.ones((1000, 10), dtype=np.float32)) == 1000 * 2.0**-23
+    True
+    """
+    m = arguments.matrix(a, "default_rtol")
+    return default(m.a.shape, m.known)
