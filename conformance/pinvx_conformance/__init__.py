@@ -1,0 +1,1 @@
+"""pinvx_conformance."""

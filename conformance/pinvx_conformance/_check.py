@@ -1,0 +1,207 @@
+"""What a check is: a promise, the cases that it is tried on, and a judgement in units of a bound."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pinvx_conformance._recipe import Recipe
+
+if TYPE_CHECKING:
+    from pinvx_conformance._targets import Target
+
+PROMISES = {
+    "P1": "same in, same out",
+    "P2": "dtypes",
+    "P3": "shapes",
+    "P4": "cutoff",
+    "P5": "Penrose equations",
+    "P6": "accuracy",
+    "P7": "rank",
+    "P8": "Hermitian",
+    "P9": "least squares",
+    "P10": "result shape",
+    "P11": "non-finite",
+    "P12": "scale",
+    "P13": "derivatives",
+    "P14": "transformations",
+    "P15": "agreement",
+    "P16": "identities",
+    "P17": "one in a batch",
+    "P18": "repeatable",
+    "P19": "errors",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input of a check: a recipe in a dtype, and what the check varies beside it."""
+
+    recipe: Recipe
+    dtype: str = "float64"
+    variant: str = ""
+    arguments: tuple[Any, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """A short name without spaces, for test ids."""
+        parts = [self.recipe.label, self.dtype, self.variant.replace(" ", "_")]
+        return "-".join(p for p in parts if p)
+
+    @property
+    def code(self) -> str:
+        """Code that makes the input again."""
+        return f"a = {self.recipe!r}.array({self.dtype!r})"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measured figure beside its bound, and what a reader needs to judge it."""
+
+    value: float
+    bound: float
+    kappa: float = 1.0
+    rank: int | None = None
+    what: str = ""
+
+    @property
+    def units(self) -> float:
+        """The figure in units of its bound; infinite where it is not a number."""
+        if self.value == 0:
+            return 0.0
+        ratio = self.value / self.bound if self.bound > 0 else float("inf")
+        return ratio if ratio == ratio else float("inf")
+
+
+def worst(measurements: Iterable[Measurement]) -> Measurement:
+    """Return the measurement nearest to (or farthest beyond) its bound."""
+    return max(measurements, key=lambda m: m.units)
+
+
+class Violation(AssertionError):
+    """A broken promise. The message names promise, target, recipe, figures and bound."""
+
+    def __init__(self, message: str, measurement: Measurement | None = None) -> None:
+        super().__init__(message)
+        self.measurement = measurement
+
+
+class NotApplicableError(Exception):
+    """The target declares that it does not claim what is checked here."""
+
+
+def expect(condition: object, message: str) -> None:
+    """Raise `Violation` unless the condition holds."""
+    if not condition:
+        raise Violation(message)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A promise made executable."""
+
+    promise: str
+    name: str
+    needs: tuple[str, ...]
+    cases: Callable[[Target, str], Iterable[Case]]
+    run: Callable[[Target, Case], Measurement | None]
+
+    @property
+    def id(self) -> str:
+        """Promise and name, as the reports and the xfail files write it."""
+        return f"{self.promise}-{self.name}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one check on one case."""
+
+    target: str
+    promise: str
+    check: str
+    status: str  # "pass", "fail", "n/a"
+    label: str = ""
+    recipe: str = ""
+    dtype: str = ""
+    units: float = 0.0
+    kappa: float = 1.0
+    message: str = ""
+    seconds: float = field(default=0.0, compare=False)
+
+
+CHECKS: dict[str, Check] = {}
+
+
+def check(
+    promise: str, *, needs: tuple[str, ...] = ("pinv",), cases: Any
+) -> Callable[[Callable[[Target, Case], Measurement | None]], Check]:
+    """Register a function as a check of `promise`; its name becomes the check's name."""
+
+    def register(run: Callable[[Target, Case], Measurement | None]) -> Check:
+        one = Check(promise, run.__name__, needs, cases, run)
+        if one.id in CHECKS:
+            raise ValueError(f"Two checks are named {one.id}.\nHint: rename one of the functions.")
+        CHECKS[one.id] = one
+        return one
+
+    return register
+
+
+def judge(target: Target, one: Check, case: Case) -> Outcome:
+    """Run one check on one case and say what came of it."""
+    start = time.perf_counter()
+    common = {"target": target.name, "promise": one.promise, "check": one.name}
+    common |= {"label": case.label, "recipe": case.code, "dtype": case.dtype}
+
+    def outcome(status: str, message: str = "", m: Measurement | None = None) -> Outcome:
+        units, kappa = (m.units, m.kappa) if m else (0.0, 1.0)
+        seconds = time.perf_counter() - start
+        return Outcome(
+            **common, status=status, message=message, units=units, kappa=kappa, seconds=seconds
+        )
+
+    try:
+        measurement = one.run(target, case)
+        if measurement is not None and measurement.units > 1:
+            raise Violation(measurement.what, measurement)
+    except NotApplicableError as reason:
+        return outcome("n/a", str(reason))
+    except Violation as violation:
+        text = explain(target, one, case, str(violation), violation.measurement)
+        return outcome("fail", text, violation.measurement)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        what = f"raised {type(error).__name__}: {error} ({where.filename}:{where.lineno})"
+        return outcome("fail", explain(target, one, case, what, None))
+    return outcome("pass", m=measurement)
+
+
+def explain(
+    target: Target, one: Check, case: Case, what: str, measurement: Measurement | None
+) -> str:
+    """Compose the message of a failure: what was asked, what came, how to see it again."""
+    lines = [
+        f"{one.promise} ({PROMISES[one.promise]}) is broken by {target.name}",
+        f"  check     {one.name}: {what}",
+        f"  recipe    {case.recipe!r}, {case.dtype}" + (f", {case.variant}" * bool(case.variant)),
+    ]
+    if measurement is not None:
+        rank = "" if measurement.rank is None else f", rank {measurement.rank}"
+        lines += [
+            f"  matrix    κ = {measurement.kappa:.3g}{rank}",
+            f"  residual  {measurement.value:.3g}, bound {measurement.bound:.3g}: "
+            f"{measurement.units:.3g} times what is allowed",
+        ]
+    lines += ["  Hint: the input again:", "    from pinvx_conformance import matrices"]
+    return "\n".join([*lines, f"    {case.code}"])
+
+
+def missing(target: Target, one: Check) -> str | None:
+    """Return why the target does not claim what the check needs, or None."""
+    for need in one.needs:
+        if need in target.lacks:
+            return f"{need}: {target.lacks[need]}"
+    return None

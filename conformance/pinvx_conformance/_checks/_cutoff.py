@@ -1,0 +1,181 @@
+"""P4: which singular values count.
+
+Two kinds of matrices: diagonal ones, whose singular values any sound method gets exactly, so that
+"above", "at" and "below" the cutoff can be told apart to the last bit; and mixed ones, where
+the values stand off by a sixty-fourth of the cutoff, far more than rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pinvx_conformance import _bounds, _evaluate, _gallery
+from pinvx_conformance import matrices as m
+from pinvx_conformance._check import Case, Measurement, check, expect
+from pinvx_conformance._oracle import truth
+from pinvx_conformance._targets import Target
+
+
+def _compare(target: Target, case: Case, **options: Any) -> Measurement:
+    """P6 and P7 for a case at explicit tolerances."""
+    known = truth(case.recipe, case.dtype, options.get("rtol"), options.get("atol", 0.0))
+    found = _evaluate.pinv(target, case.recipe, case.dtype, **options)
+    if found.rank is not None:
+        rank = int(np.asarray(found.rank))
+        expect(rank == known.rank, f"rank {rank}, but {known.rank} singular values count")
+    bound = _bounds.PINV * _bounds.unit(known.a.shape, case.dtype, known.kappa)
+    what = f"‖X − A⁺‖/‖A⁺‖ with {options or 'the default cutoff'}"
+    return Measurement(known.error(found.x), bound, known.kappa, known.rank, what)
+
+
+def _around(tolerance: float) -> dict[str, float]:
+    return {"above": tolerance * (1 + 2.0**-6), "below": tolerance * (1 - 2.0**-6)}
+
+
+def _relative(target: Target, level: str) -> Iterator[Case]:
+    shapes = _gallery.SHAPES if level == "full" else (_gallery.TALL,)
+    for dtype in target.library.dtypes:
+        field = "complex" if dtype.startswith("complex") else "real"
+        for shape in shapes:
+            for name, value in _around(2.0**-10).items():
+                values = (1.0, 0.5, 0.25, 0.125, value)
+                recipe = m.of_values(*shape, values, field=field)
+                yield Case(recipe, dtype, f"rtol {name}", (2.0**-10,))
+    for values in ((1.0, 0.5, 2.0**-10, 2.0**-9), (1.0, 2.0**-10, 0.0, 2.0**-11)):
+        yield Case(m.diagonal(values, 6, 5), "float64", "at", (2.0**-10,))
+
+
+@check("P4", needs=("pinv", "rtol"), cases=_relative)
+def rtol(target: Target, case: Case) -> Measurement:
+    """σ counts iff σ > rtol·σ₁: above it, below it, and exactly at it."""
+    return _compare(target, case, rtol=case.arguments[0])
+
+
+@check("P4", needs=("pinv", "atol"), cases=_relative)
+def atol(target: Target, case: Case) -> Measurement:
+    """σ counts iff σ > atol, in absolute terms: the matrix is scaled by 8 and the tolerance too."""
+    scaled = Case(m.scaled(case.recipe, 3), case.dtype, case.variant)
+    return _compare(target, scaled, atol=8.0 * case.arguments[0])
+
+
+@check("P4", needs=("pinv", "rtol", "atol"), cases=_relative)
+def the_larger_of_both(target: Target, case: Case) -> Measurement:
+    """With both, the larger counts, whichever it is."""
+    tolerance = case.arguments[0]
+    first = _compare(target, case, rtol=tolerance, atol=tolerance / 4)
+    second = _compare(target, case, rtol=tolerance / 4, atol=tolerance)
+    return max(first, second, key=lambda one: one.units)
+
+
+@check("P4", needs=("pinv", "rtol"), cases=_relative)
+def rtol_is_relative(target: Target, case: Case) -> Measurement:
+    """The same decisions for a matrix that is 2^20 times smaller."""
+    scaled = Case(m.scaled(case.recipe, -20), case.dtype, case.variant)
+    return _compare(target, scaled, rtol=case.arguments[0])
+
+
+def _default(target: Target, level: str) -> Iterator[Case]:
+    del level
+    for dtype in target.library.dtypes:
+        for m_, n in _gallery.SHAPES:
+            cutoff = max(m_, n) * _bounds.eps_of(dtype)
+            for factor in (0.25, 0.75, 2.5, 8.0):
+                values = (1.0, 0.5, 0.25, 0.125, factor * cutoff)
+                yield Case(m.diagonal(values, m_, n), dtype, f"{factor} p eps")
+
+
+@check("P4", cases=_default)
+def default_rtol(target: Target, case: Case) -> Measurement:
+    """Without tolerances a singular value counts iff σ > p·eps·σ₁."""
+    return _compare(target, case)
+
+
+@check("P4", needs=("pinv", "atol"), cases=_default)
+def atol_alone(target: Target, case: Case) -> Measurement:
+    """With a positive atol and no rtol, rtol is 0: a σ far below p·eps·σ₁ counts."""
+    return _compare(target, case, atol=2.0**-100)
+
+
+def _zeros(target: Target, level: str) -> Iterator[Case]:
+    del level
+    for dtype in target.library.dtypes:
+        yield Case(m.diagonal((1.0, 0.0, 0.5, 0.0), 6, 5), dtype)
+        yield Case(m.zeros(12, 5), dtype)
+        yield Case(m.zeros(6, 6), dtype)
+
+
+@check("P4", needs=("pinv", "rtol"), cases=_zeros)
+def zeros_never_count(target: Target, case: Case) -> Measurement:
+    """With rtol = 0 an exactly zero singular value still does not count."""
+    return _compare(target, case, rtol=0.0)
+
+
+def _one_batch(target: Target, level: str) -> Iterator[Case]:
+    del target, level
+    items = [m.diagonal((1.0, 0.5, 2.0**-i), 4, 3) for i in (2, 5, 8)]
+    yield Case(m.batch(*items))
+
+
+def _item_by_item(target: Target, case: Case, **tolerances: tuple[float, ...]) -> None:
+    """One tolerance an item, as an array of the batch shape."""
+    assert target.pinv is not None  # the check needs it
+    lib = target.library
+    given = lib.asarray(case.recipe.array("float64"))
+    options = {k: lib.asarray(np.asarray(v)) for k, v in tolerances.items()}
+    found = _evaluate.answer(target, given, **options)
+    for i, item in enumerate(case.recipe.positional):
+        one = {k: v[i] for k, v in tolerances.items()}
+        known = truth(item, "float64", one.get("rtol"), one.get("atol", 0.0))
+        error = known.error(found.x[i])
+        expect(error <= 1e-12, f"item {i} with {one} is wrong by {error:.3g}")
+        rank = known.rank if found.rank is None else int(found.rank[i])
+        expect(rank == known.rank, f"item {i} with {one} has rank {rank}, not {known.rank}")
+
+
+@check("P4", needs=("pinv", "rtol", "array tolerances"), cases=_one_batch)
+def rtol_of_each_item(target: Target, case: Case) -> None:
+    """An array rtol broadcasts with the batch shape."""
+    _item_by_item(target, case, rtol=(2.0**-4, 2.0**-4, 2.0**-9))
+    _item_by_item(target, case, rtol=(0.75, 0.0, 0.0))
+
+
+@check("P4", needs=("pinv", "atol", "array tolerances"), cases=_one_batch)
+def atol_of_each_item(target: Target, case: Case) -> None:
+    """An array atol too; the default rtol is 0 exactly for the items whose atol is positive."""
+    _item_by_item(target, case, atol=(2.0**-4, 2.0**-4, 2.0**-9))
+    tiny = m.diagonal((1.0, 0.5, 2.0**-53), 4, 3)
+    both = Case(m.batch(tiny, tiny))
+    _item_by_item(target, both, atol=(0.0, 2.0**-100))
+
+
+@check("P4", needs=("pinv", "rcond"), cases=_one_batch)
+def rcond(target: Target, case: Case) -> None:
+    """Rcond is another name for rtol; both together are a TypeError."""
+    assert target.pinv is not None  # the check needs it
+    given = target.library.asarray(case.recipe.array("float64"))
+    one = target.library.to_numpy(target.pinv(given, rcond=2.0**-4))
+    other = target.library.to_numpy(target.pinv(given, rtol=2.0**-4))
+    expect(np.array_equal(one, other), "rcond=2**-4 differs from rtol=2**-4")
+    try:
+        target.pinv(given, rcond=0.1, rtol=0.1)
+    except TypeError:
+        return
+    expect(False, "rcond and rtol together were accepted")
+
+
+@check("P4", needs=("pinv", "rtol", "tolerance errors"), cases=_one_batch)
+def impossible_tolerances(target: Target, case: Case) -> None:
+    """A negative or NaN tolerance is a ValueError."""
+    assert target.pinv is not None  # the check needs it
+    given = target.library.asarray(case.recipe.array("float64"))
+    names = ["rtol", "atol"] if target.claims("atol") else ["rtol"]
+    for name in names:
+        for value in (-1.0, float("nan")):
+            try:
+                target.pinv(given, **{name: value})
+            except ValueError:
+                continue
+            expect(False, f"{name}={value} was accepted")

@@ -1,0 +1,55 @@
+"""NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat.numpy as xp
+import numpy as np
+
+from pinvx_conformance._libraries._base import Library
+
+NO_AUTODIFF = {
+    "vjp": "NumPy arrays have no automatic differentiation",
+    "jvp": "NumPy arrays have no automatic differentiation",
+    "transformations": "NumPy has no function transformations",
+    "host reads": "the host is where NumPy arrays live",
+}
+
+
+def works(_name: str) -> bool:
+    """NumPy is a requirement of this suite."""
+    return True
+
+
+def describe(name: str) -> Library:
+    """Return NumPy as the suite sees it."""
+    return Library(
+        name=name,
+        version=np.__version__,
+        xp=xp,
+        half=("float16",),
+        layouts=_layouts,
+        global_state=_state,
+        lacks=NO_AUTODIFF,
+    )
+
+
+def _layouts(_library: Library, a: Any) -> dict[str, Any]:
+    frozen = a.copy()
+    frozen.flags.writeable = False
+    big = np.zeros((2 * a.shape[0], 2 * a.shape[1]), dtype=a.dtype)
+    big[::2, ::2] = a
+    backwards = a[::-1, ::-1].copy()
+    return {
+        "read-only": frozen,
+        "Fortran order": np.asfortranarray(a),
+        "strided": big[::2, ::2],
+        "negative strides": backwards[::-1, ::-1],
+        "broadcast": np.broadcast_to(a, (3, *a.shape)),
+    }
+
+
+def _state() -> Any:
+    random = np.random.get_state()[1].tobytes()  # noqa: NPY002 — the global state is the point
+    return np.geterr(), random

@@ -1,0 +1,178 @@
+"""A target: the functions that are judged, the library whose arrays they take, what they claim."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pinvx_conformance._libraries import Library, available, library
+
+Function = Callable[..., Any]
+
+
+class Solved(NamedTuple):
+    """The four things that every least-squares function is asked for."""
+
+    x: Any
+    residuals: Any
+    rank: Any
+    s: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Functions on trial.
+
+    ``pinv(a, **options)`` takes the canonical options rtol, atol, hermitian and return_rank, as far as
+    the target claims them; ``lstsq(a, b, **options)`` takes rtol and atol and returns a `Solved`.
+
+    Attributes
+    ----------
+    name : str
+        As it appears in every report.
+    library : Library
+        Whose arrays the functions take.
+    pinv, lstsq : callable or None
+    svd : callable or None
+        The SVD that P6 compares with; None for the one in the library's namespace.
+    closed_forms : mapping of str to callable
+        ``pinv_jvp``, ``pinv_vjp``, ``lstsq_jvp``, ``lstsq_vjp``, where there are such functions.
+    lacks : mapping of str to str
+        A feature that is not claimed, and why: the checks that need it are "not applicable".
+    family : str
+        Targets of one family must agree with each other (P15).
+    peers : list of Target
+        The others of the family that are present in this run.
+    version : str
+    """
+
+    name: str
+    library: Library
+    pinv: Function | None = None
+    lstsq: Function | None = None
+    svd: Function | None = None
+    closed_forms: Mapping[str, Function] = field(default_factory=dict)
+    declared: Mapping[str, str] = field(default_factory=dict)
+    family: str = ""
+    peers: list[Target] = field(default_factory=list)
+    version: str = ""
+
+    @functools.cached_property
+    def lacks(self) -> Mapping[str, str]:
+        """Every feature that is not claimed: by the target, its library, or its absence."""
+        found = {**self.library.lacks, **self.declared}
+        for name, function in (("pinv", self.pinv), ("lstsq", self.lstsq)):
+            if function is None:
+                found[name] = f"{self.name} has no {name}"
+        for name in ("pinv_jvp", "pinv_vjp", "lstsq_jvp", "lstsq_vjp"):
+            if name not in self.closed_forms:
+                found.setdefault(name, f"{self.name} has no closed form {name}")
+        if not self.library.half:
+            found.setdefault("half", f"{self.library.name} has no half precision")
+        if self.library.host_reads is None:
+            found.setdefault("host reads", f"{self.library.name} does not count reads")
+        return found
+
+    def claims(self, feature: str) -> bool:
+        """Whether the target claims a feature."""
+        return feature not in self.lacks
+
+
+def _pinvx(name: str) -> Target:
+    import pinvx  # the one target that may import it
+
+    lib = library(name)
+
+    def lstsq(a: Any, b: Any, **options: Any) -> Solved:
+        return Solved(*pinvx.lstsq(a, b, **options))
+
+    return Target(
+        name=f"pinvx@{name}",
+        library=lib,
+        pinv=pinvx.pinv,
+        lstsq=lstsq,
+        closed_forms={
+            f: getattr(pinvx, f) for f in ("pinv_jvp", "pinv_vjp", "lstsq_jvp", "lstsq_vjp")
+        },
+        family="pinvx",
+        version=str(getattr(pinvx, "__version__", "unknown")),
+    )
+
+
+@functools.cache
+def target(name: str, namespace: str | None = None) -> Target:
+    """Return the target of that name.
+
+    Parameters
+    ----------
+    name : str
+        ``pinvx@LIBRARY``; a library's name (its own functions); or ``module:function``.
+    namespace : str, optional
+        For ``module:function``: the library whose arrays the function takes.
+    """
+    from pinvx_conformance import _own
+
+    if name.startswith("pinvx@"):
+        return _pinvx(name.removeprefix("pinvx@"))
+    if name in _own.OWN:
+        return _own.own(name)
+    if ":" in name:
+        return _of_function(name, namespace)
+    raise ValueError(
+        f"No target {name!r}.\nHint: pinvx@LIBRARY, one of {', '.join(_own.OWN)}, or module:function "
+        "with --namespace."
+    )
+
+
+def _of_function(name: str, namespace: str | None) -> Target:
+    module, _, attribute = name.partition(":")
+    function = getattr(importlib.import_module(module), attribute)
+    kind = "lstsq" if "lstsq" in attribute else "pinv"
+    return stranger(function, namespace or module.partition(".")[0], name=name, kind=kind)
+
+
+def stranger(function: Function, namespace: str, *, name: str = "", kind: str = "pinv") -> Target:
+    """Return a target for somebody's function, its claims read from its signature."""
+    try:
+        known = set(inspect.signature(function).parameters)
+    except ValueError:  # some compiled functions show no signature
+        known = set()
+    wanted = ("rtol", "atol", "hermitian", "return_rank")
+    lacks = {o: f"its signature has no {o}" for o in wanted if o not in known}
+    lacks["rcond"] = "another name for rtol is pinvx's own habit"
+    lacks["array tolerances"] = "a signature does not tell"
+    lacks["half"] = "a signature does not tell"
+    lacks["integers"] = "a signature does not tell"
+    lib = library(namespace)
+    title = name or f"{function.__module__}:{function.__qualname__}"
+    if kind == "pinv":
+        return Target(title, lib, pinv=function, declared=lacks, family=title)
+    lacks["singular_values"] = "a signature does not tell"
+    return Target(
+        title,
+        lib,
+        lstsq=lambda a, b, **o: Solved(*function(a, b, **o)),
+        declared=lacks,
+        family=title,
+    )
+
+
+def every_target() -> list[str]:
+    """Return the names of the targets that can run on this machine."""
+    from pinvx_conformance import _own
+
+    libraries = list(available())
+    names = [f"pinvx@{name}" for name in libraries] if importlib.util.find_spec("pinvx") else []
+    return names + [n for n in _own.OWN if _own.present(n, libraries)]
+
+
+def introduce(targets: Iterable[Target]) -> list[Target]:
+    """Tell the targets of each family about each other."""
+    known = list(targets)
+    for one in known:
+        one.peers[:] = [t for t in known if t is not one and t.family == one.family]
+    return known

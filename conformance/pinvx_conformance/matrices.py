@@ -1,0 +1,313 @@
+"""The gallery's recipes. Each function returns a `Recipe`; ``.array(dtype)`` gives the matrix.
+
+Sizes and parameters are arguments, `seed` chooses among equals, and ``field="complex"`` asks for
+complex entries where a recipe offers them.
+
+Examples
+--------
+>>> from pinvx_conformance import matrices
+>>> hilbert = matrices.hilbert(2, 2)
+>>> hilbert
+matrices.hilbert(2, 2)
+>>> hilbert.array("float64")
+array([[1.        , 0.5       ],
+       [0.5       , 0.33333333]])
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from pinvx_conformance._recipe import Entries, Recipe, Stream, array_recipe, recipe
+
+__all__ = [
+    "batch",
+    "block_diagonal",
+    "diagonal",
+    "graded",
+    "hermitian",
+    "hilbert",
+    "integers",
+    "jordan",
+    "kahan",
+    "lauchli",
+    "low_rank",
+    "of_values",
+    "permutation",
+    "poisoned",
+    "scaled",
+    "sparse",
+    "spectrum",
+    "stochastic",
+    "tiled",
+    "vandermonde",
+    "wilkinson",
+    "zeros",
+]
+
+
+def _zeros(*shape: int) -> Any:
+    out = np.empty(shape, dtype=object)
+    out[...] = 0
+    return out
+
+
+def _real(entries: Any) -> Entries:
+    return entries, _zeros(*entries.shape)
+
+
+def _random(stream: Stream, bound: int, field: str, *shape: int) -> Entries:
+    real = stream.integers(-bound, bound, *shape)
+    if field == "real":
+        return _real(real)
+    return real, stream.integers(-bound, bound, *shape)
+
+
+def _product(a: Entries, b: Entries) -> Entries:
+    """A·Bᴴ, exactly."""
+    (ar, ai), (br, bi) = a, b
+    return ar @ br.T + ai @ bi.T, ai @ br.T - ar @ bi.T
+
+
+def _adjoint(a: Entries) -> Entries:
+    return a[0].T, -a[1].T
+
+
+def _reflect(a: Entries, stream: Stream, field: str) -> Entries:
+    """(I − 2vvᴴ/vᴴv)·A for a random integer v: exactly unitary, and rational."""
+    (ar, ai), m = a, a[0].shape[0]
+    vr, vi = _random(stream, 9, field, m)
+    norm2 = int(np.sum(vr * vr + vi * vi)) if m else 0
+    if norm2 == 0:
+        return a
+    twice = Fraction(2, norm2)
+    sr, si = vr @ ar + vi @ ai, vr @ ai - vi @ ar
+    return (
+        ar - twice * (np.outer(vr, sr) - np.outer(vi, si)),
+        ai - twice * (np.outer(vr, si) + np.outer(vi, sr)),
+    )
+
+
+def _values(k: int, kappa: float, profile: str) -> list[Fraction]:
+    """The K singular values of a profile, the largest 1 and the smallest 1/κ."""
+    low = 1 / Fraction(kappa)
+    if k <= 1:
+        return [Fraction(1)] * k
+    profiles = {
+        "geometric": lambda i: Fraction(float(low) ** (i / (k - 1))),
+        "arithmetic": lambda i: 1 - (1 - low) * Fraction(i, k - 1),
+        "one_small": lambda i: low if i == k - 1 else Fraction(1),
+        "one_large": lambda i: Fraction(1) if i == 0 else low,
+        "clustered": lambda i: (
+            (Fraction(1) if 2 * i < k else low) * (1 + Fraction(i if 2 * i < k else k - 1 - i, -64))
+        ),
+        "repeated": lambda i: Fraction(1) if 2 * i < k else low,
+    }
+    if profile not in profiles:
+        raise ValueError(
+            f"No profile named {profile!r}.\nHint: choose one of {', '.join(profiles)}."
+        )
+    return [profiles[profile](i) for i in range(k)]
+
+
+def _embed(values: Any, m: int, n: int) -> Entries:
+    d = _zeros(m, n)
+    for i, v in enumerate(values):
+        d[i, i] = Fraction(v)
+    return _real(d)
+
+
+@recipe
+def spectrum(
+    m: int,
+    n: int,
+    *,
+    kappa: float = 10.0,
+    profile: str = "geometric",
+    field: str = "real",
+    seed: int = 0,
+) -> Entries:
+    """U·diag(σ)·Vᴴ with σ₁ = 1 and σ_K = 1/κ, in a `profile`: geometric, arithmetic, one_small, …."""
+    return _mix(_embed(_values(min(m, n), kappa, profile), m, n), field, seed)
+
+
+@recipe
+def of_values(
+    m: int, n: int, values: tuple[float, ...], *, field: str = "real", seed: int = 0
+) -> Entries:
+    """U·diag(values)·Vᴴ: singular values exactly where you want them (before the last rounding)."""
+    return _mix(_embed(values, m, n), field, seed)
+
+
+def _mix(a: Entries, field: str, seed: int) -> Entries:
+    stream = Stream(seed)
+    for _ in range(2):
+        a = _adjoint(_reflect(_adjoint(_reflect(a, stream, field)), stream, field))
+    return a
+
+
+@recipe
+def hermitian(values: tuple[float, ...], *, field: str = "real", seed: int = 0) -> Entries:
+    """Q·diag(values)·Qᴴ: a Hermitian matrix with these eigenvalues (before the last rounding)."""
+    a = _embed(values, len(values), len(values))
+    stream = Stream(seed)
+    for _ in range(2):
+        again = Stream(stream._state)
+        a = _adjoint(_reflect(_adjoint(_reflect(a, stream, field)), again, field))
+    return a
+
+
+@recipe
+def diagonal(values: tuple[float, ...], m: int | None = None, n: int | None = None) -> Entries:
+    """The values on the diagonal of an m×n matrix, zeros and signs allowed."""
+    return _embed(values, m or len(values), n or len(values))
+
+
+@recipe
+def integers(m: int, n: int, *, bound: int = 9, field: str = "real", seed: int = 0) -> Entries:
+    """Random integers in ±bound: exact in every floating dtype while bound is small."""
+    return _random(Stream(seed), bound, field, m, n)
+
+
+@recipe
+def low_rank(
+    m: int, n: int, r: int, *, bound: int = 4, field: str = "real", seed: int = 0
+) -> Entries:
+    """B·Cᴴ with integer factors of r columns: the rank deficiency is exact, no rounding blurs it."""
+    stream = Stream(seed)
+    b = _random(stream, bound, field, m, r)
+    return _product(b, _random(stream, bound, field, n, r))
+
+
+@recipe
+def hilbert(m: int, n: int) -> Entries:
+    """1/(i+j+1)."""
+    return _real(_table(m, n, lambda i, j: Fraction(1, i + j + 1)))
+
+
+@recipe
+def vandermonde(m: int, n: int) -> Entries:
+    """Powers of m equispaced points in [−1, 1]."""
+    point = lambda i: Fraction(2 * i, max(m - 1, 1)) - 1  # noqa: E731 — the formula, at its place
+    return _real(_table(m, n, lambda i, j: point(i) ** j))
+
+
+@recipe
+def kahan(n: int, *, cosine: float = 0.25) -> Entries:
+    """Kahan's triangle: the matrix that pivoted QR takes for better conditioned than it is."""
+    c = Fraction(cosine)
+    s = Fraction(float(1 - c * c) ** 0.5)
+    return _real(_table(n, n, lambda i, j: s**i * (1 if i == j else -c if j > i else 0)))
+
+
+@recipe
+def lauchli(n: int, *, mu: float) -> Entries:
+    """A row of ones above μI: its Gram matrix loses μ² before any algorithm starts."""
+    return _real(_table(n + 1, n, lambda i, j: 1 if i == 0 else Fraction(mu) * (i == j + 1)))
+
+
+@recipe
+def wilkinson(n: int) -> Entries:
+    """Wilkinson's tridiagonal W⁺: eigenvalues in pairs that agree to many digits."""
+    half = Fraction(n - 1, 2)
+    return _real(_table(n, n, lambda i, j: abs(half - i) if i == j else int(abs(i - j) == 1)))
+
+
+@recipe
+def graded(
+    m: int, n: int, *, by: str = "rows", decades: int = 12, field: str = "real", seed: int = 0
+) -> Entries:
+    """Random integers with rows (or columns) scaled by powers of two from 1 to 10^−decades."""
+    re, im = _random(Stream(seed), 9, field, m, n)
+    long = m if by == "rows" else n
+    step = [Fraction(1, 2 ** (i * decades * 10 // (3 * max(long - 1, 1)))) for i in range(long)]
+    scale = np.asarray(step, dtype=object)
+    scale = scale[:, None] if by == "rows" else scale[None, :]
+    return re * scale, im * scale
+
+
+@recipe
+def permutation(n: int, *, seed: int = 0) -> Entries:
+    """A permutation matrix: its pseudoinverse is its transpose."""
+    keys = Stream(seed).integers(0, 2**40, n)
+    order = sorted(range(n), key=lambda i: keys[i])
+    return _real(_table(n, n, lambda i, j: int(order[i] == j)))
+
+
+@recipe
+def jordan(n: int, *, value: float = 1.0) -> Entries:
+    """One Jordan block."""
+    return _real(_table(n, n, lambda i, j: Fraction(value) if i == j else int(j == i + 1)))
+
+
+@recipe
+def stochastic(n: int, *, seed: int = 0) -> Entries:
+    """Non-negative rows that sum to 1 (before the last rounding)."""
+    w = Stream(seed).integers(1, 16, n, n)
+    return _real(_table(n, n, lambda i, j: Fraction(w[i, j], sum(w[i]))))
+
+
+@recipe
+def sparse(m: int, n: int, *, every: int = 4, field: str = "real", seed: int = 0) -> Entries:
+    """Random integers, about one in `every` kept: zero rows and columns happen."""
+    stream = Stream(seed)
+    re, im = _random(stream, 9, field, m, n)
+    keep = stream.integers(0, every - 1, m, n) == 0
+    return re * keep, im * keep
+
+
+@recipe
+def zeros(m: int, n: int) -> Entries:
+    """The zero matrix; either side may be 0."""
+    return _real(_zeros(m, n))
+
+
+@recipe
+def block_diagonal(a: Recipe, b: Recipe) -> Entries:
+    """Diag(A, B) of two real recipes."""
+    first, second = a.array("float64"), b.array("float64")
+    (m, n), (p, q) = first.shape, second.shape
+    out = _zeros(m + p, n + q)
+    out[:m, :n] = np.vectorize(Fraction, otypes=[object])(first)
+    out[m:, n:] = np.vectorize(Fraction, otypes=[object])(second)
+    return _real(out)
+
+
+def _table(m: int, n: int, entry: Any) -> Any:
+    out = _zeros(m, n)
+    for i in range(m):
+        for j in range(n):
+            out[i, j] = entry(i, j)
+    return out
+
+
+@array_recipe
+def scaled(dtype: str, a: Recipe, exponent: int) -> Any:
+    """A·2^exponent, which is exact while nothing over- or underflows."""
+    base = a.array(dtype)
+    if base.dtype.kind != "c":
+        return np.ldexp(base, exponent)
+    return (np.ldexp(base.real, exponent) + 1j * np.ldexp(base.imag, exponent)).astype(base.dtype)
+
+
+@array_recipe
+def tiled(dtype: str, a: Recipe, copies: int) -> Any:
+    """`copies` copies of A below each other: very many rows, and still an exact pseudoinverse."""
+    return np.tile(a.array(dtype), (copies, 1))
+
+
+@array_recipe
+def batch(dtype: str, *items: Recipe) -> Any:
+    """A stack of matrices of one shape."""
+    return np.stack([item.array(dtype) for item in items])
+
+
+@array_recipe
+def poisoned(dtype: str, a: Recipe, value: str = "nan", row: int = 0, column: int = 0) -> Any:
+    """A with one entry replaced by "nan", "inf" or "-inf"."""
+    out = a.array(dtype)
+    out[..., row, column] = float(value)
+    return out
