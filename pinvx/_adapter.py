@@ -22,6 +22,7 @@ class Rule(Protocol):
 
     Rules are hashable: what is static stands in their fields. `value` returns a tuple of arrays;
     the derivatives have None where an output is not differentiable or an input gets no gradient.
+    Every array has the same number of batch dimensions in front, and they broadcast.
     An input or a tangent that is no array (a Python number, None) is passed through.
     """
 
@@ -47,10 +48,9 @@ class Rule(Protocol):
     ) -> tuple[Array | None, ...]:
         """Return a cotangent for each input that is needed, in the sense dL = Re⟨G, dX⟩."""
 
-    differentiable: tuple[bool, ...]
-    """Which outputs have a derivative."""
-    core_ndims: tuple[int, ...]
-    """How many trailing dimensions of each input belong to one item of a batch."""
+    @property
+    def differentiable(self) -> tuple[bool, ...]:
+        """Which outputs have a derivative."""
 
 
 class Adapter:

@@ -33,7 +33,6 @@ class Pinv:
     hermitian: bool = False
 
     differentiable = (True, False)
-    core_ndims = (2, 0, 0)
 
     def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, Array]:
         """Compute A⁺ and the rank of A."""
@@ -112,7 +111,6 @@ class Factorize:
     algorithm: Algorithm
 
     differentiable = (False, False, False, False)
-    core_ndims = (2, 0, 0)
 
     def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, ...]:
         """Compute the factored form of A⁺."""
@@ -136,7 +134,6 @@ class Solve:
     """
 
     differentiable = (True,)
-    core_ndims = (2, 2, 2, 2)
 
     def value(self, lib: Adapter, a: Array, b: Array, w: Array, z: Array) -> tuple[Array]:
         """Compute A⁺b."""
@@ -212,7 +209,6 @@ class Residuals:
     """
 
     differentiable = (True,)
-    core_ndims = (2, 2, 2)
 
     def value(self, lib: Adapter, a: Array, b: Array, x: Array) -> tuple[Array]:
         """Compute the squared 2-norms of the columns of b − A x."""
@@ -233,10 +229,7 @@ class Residuals:
         if da is None and db is None:
             return (None,)
         r = b - lib.matmul(a, x)
-        if da is None:
-            dr = db
-        else:
-            dr = -lib.matmul(da, x) if db is None else db - lib.matmul(da, x)
+        dr = db if da is None else -lib.matmul(da, x) if db is None else db - lib.matmul(da, x)
         return (2.0 * _real_dot(lib, r, dr),)
 
     def vjp(

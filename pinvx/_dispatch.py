@@ -176,7 +176,7 @@ def _load(xp: Namespace) -> Adapter:
     if isinstance(source, str):
         module, _, attribute = source.partition(":")
         source = getattr(importlib.import_module(module), attribute)
-    return source(xp)  # type: ignore[no-any-return,operator]  # what a third party registered
+    return source(xp)
 
 
 def _entry_points() -> importlib.metadata.EntryPoints:

@@ -24,7 +24,7 @@ class JaxAdapter(Adapter):
 
         A traced array has no device, and a sharded one has many.
         """
-        return None
+        return
 
     def adjoint(self, x: Any) -> Any:
         """Return the conjugate transpose."""

@@ -32,7 +32,7 @@ class NumpyAdapter(Adapter):
 
     def device(self, x: Any) -> None:
         """Return None: there is one device."""
-        return None
+        return
 
     def adjoint(self, x: Any) -> Any:
         """Return the conjugate transpose; a real array is not copied."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from pinvx import Adapter, Rule
 
@@ -93,7 +94,15 @@ class _WithDerivative(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> tuple[torch.Tensor | None, ...]:
-        return ctx.rule.jvp(ctx.lib, *_saved(ctx), tangents[2:])
+        inputs, outputs = _saved(ctx)
+        tangents = tangents[2:]
+        if not _nested_forward_mode():
+            return ctx.rule.jvp(ctx.lib, inputs, outputs, tangents)
+        # PyTorch calls this with forward mode switched off, and so returns a zero, without a word,
+        # for the derivative of a derivative (`jacfwd(jacfwd(f))`). What belongs to this level is
+        # taken off, and forward mode switched on for the levels around it.
+        with forward_ad._set_fwd_grad_enabled(True):
+            return ctx.rule.jvp(ctx.lib, _primals(inputs), _primals(outputs), _primals(tangents))
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> tuple[Any, ...]:
@@ -104,8 +113,8 @@ class _WithDerivative(torch.autograd.Function):
     def vmap(info: Any, in_dims: tuple[Any, ...], rule: Rule, lib: Any, *inputs: Any) -> Any:
         # Every rule takes batches, so a mapped dimension becomes the first batch dimension.
         batched = [
-            _batch_first(x, dim, info.batch_size, core)
-            for x, dim, core in zip(inputs, in_dims[2:], rule.core_ndims, strict=True)
+            _batch_first(x, dim, info.batch_size)
+            for x, dim in zip(inputs, in_dims[2:], strict=True)
         ]
         outputs = _WithDerivative.apply(rule, lib, *batched)
         return outputs, (0,) * len(outputs)
@@ -120,7 +129,18 @@ def _saved(ctx: Any) -> tuple[tuple[Any, ...], tuple[torch.Tensor, ...]]:
     return inputs, tuple(saved)
 
 
-def _batch_first(x: Any, dim: int | None, size: int, core_ndim: int) -> Any:
+def _nested_forward_mode() -> bool:
+    stack = torch._C._functorch.get_interpreter_stack() or ()
+    return sum(i.key() == torch._C._functorch.TransformType.Jvp for i in stack) > 1
+
+
+def _primals(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(
+        forward_ad.unpack_dual(x).primal if isinstance(x, torch.Tensor) else x for x in values
+    )
+
+
+def _batch_first(x: Any, dim: int | None, size: int) -> Any:
     if not isinstance(x, torch.Tensor):
         return x
     if dim is None:
