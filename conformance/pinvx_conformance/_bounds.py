@@ -7,24 +7,24 @@ half types), E the backward error of a stable factorisation.
 back-multiplication) is exact for a matrix p·eps·‖A‖₂ away in the Frobenius norm. Three stages:
 ‖E‖_F ≤ 3·p·eps·‖A‖₂.
 
-**P6.** Wedin (1973): two matrices of equal rank have ‖(A+E)⁺ − A⁺‖_F ≤ √2·‖A⁺‖₂·‖(A+E)⁺‖₂·‖E‖_F.
-That is 3√2·p·eps·κ·‖A⁺‖, another p·eps for forming the product, and a factor 1.5 for
+**P6.** Wedin (1973): for equal ranks ‖(A+E)⁺ − A⁺‖_F ≤ √2·‖A⁺‖₂·‖(A+E)⁺‖₂·‖E‖_F. That is
+3√2·p·eps·κ·‖A⁺‖, another p·eps for forming the product, and a factor 1.5 for
 ‖(A+E)⁺‖ ≤ 1.5·‖A⁺‖ (κ·p·eps ≤ 1/9): (3√2 + 1)·1.5 < 8 = `PINV`.
 
-**P6, beside the SVD.** Half an ulp of ‖A‖ in the input already moves A⁺ by eps·κ·‖A⁺‖. No method that
-reads rounded data can promise less, so that is the rounding floor, and a method may
-be `BESIDE_SVD` = 4 times worse than the larger of the SVD formula's own error and the floor.
+**P6, beside the SVD.** An eps of ‖A‖ in the input already moves A⁺ by eps·κ·‖A⁺‖. No method
+that reads rounded data can promise less, so that is the rounding floor, and a method may be
+`BESIDE_SVD` = 4 times worse than the larger of the SVD formula's own error and the floor.
 
-**P5.** With X = (A+E)⁺, AXA − A = −E + E·X·A + A·X·E − …: at most 2‖E‖·κ beside ‖A‖, the same for X, and ‖E‖‖X‖
-for each projector. Half of P6's constant would do; `PENROSE` = 8 keeps one number.
+**P5.** With X = (A+E)⁺, AXA − A = −E + E·X·A + A·X·E − …: at most 2‖E‖·κ beside ‖A‖, the same for
+X, and ‖E‖‖X‖ for each projector. Half of P6's constant would do; `PENROSE` = 8 keeps one number.
 
-**P9.** Wedin again: ‖δx‖ ≤ ‖E‖(2‖A⁺‖‖x‖ + ‖A⁺‖²‖r‖) + ‖A⁺‖‖δb‖. With ‖E‖, ‖δb‖ as above the scale is
-κ(2‖x‖ + ‖A⁺‖‖r‖) + ‖A⁺‖‖b‖, and the constant that of P6.
+**P9.** Wedin again: ‖δx‖ ≤ ‖E‖(2‖A⁺‖‖x‖ + ‖A⁺‖²‖r‖) + ‖A⁺‖‖δb‖. With ‖E‖, ‖δb‖ as above the scale
+is κ(2‖x‖ + ‖A⁺‖‖r‖) + ‖A⁺‖‖b‖, and the constant that of P6.
 
 **P13.** Each of the three Golub–Pereyra terms holds two factors X and at most one projector; an
 X moves by `PINV` units, a projector too: (2 + 3 + 3)·8 = 64 = `FIRST_ORDER`, in units of
-p·eps·κ·‖A⁺‖₂²·‖G‖_F. A second derivative has ten terms of three X and a projector, with a dX that is
-itself three terms: 10·4·3·8 ≤ 1024 = `SECOND_ORDER`, in units of p·eps·κ·‖A⁺‖₂³·‖G‖‖dA‖.
+p·eps·κ·‖A⁺‖₂²·‖G‖_F. A second derivative has ten terms of three X and a projector, with a dX that
+is itself three terms: 10·4·3·8 ≤ 1024 = `SECOND_ORDER`, in units of p·eps·κ·‖A⁺‖₂³·‖G‖‖dA‖.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ Every matrix may be the real embedding of a complex one; the transpose is then t
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pinvx_conformance import _exact
@@ -49,6 +50,13 @@ def pinv_vjp_jvp(a: Matrix, x: Matrix, g: Matrix, da: Matrix) -> Matrix:
     return second + third - first
 
 
+FORMULAS: dict[str, Callable[..., Matrix]] = {
+    "pinv_jvp": pinv_jvp,
+    "pinv_vjp": pinv_vjp,
+    "pinv_vjp_jvp": pinv_vjp_jvp,
+}
+
+
 class System(NamedTuple):
     """Rational least squares: A, X = A⁺, b, x = Xb and r = b − Ax."""
 
@@ -80,8 +88,7 @@ def derivative(kind: str, recipe: Recipe, dtype: str, *directions: Recipe) -> _e
     """Evaluate "pinv_jvp", "pinv_vjp" or "pinv_vjp_jvp" at a recipe, and read it back."""
     known = truth(recipe, dtype)
     rational = [_exact.rational(d.array(dtype)) for d in directions]
-    formula = {"pinv_jvp": pinv_jvp, "pinv_vjp": pinv_vjp, "pinv_vjp_jvp": pinv_vjp_jvp}[kind]
-    return _exact.split(formula(*known.exact, *rational), embedded=known.embedded)
+    return _exact.split(FORMULAS[kind](*known.exact, *rational), embedded=known.embedded)
 
 
 def system(recipe: Recipe, dtype: str, rhs: Recipe) -> System:

@@ -1,4 +1,4 @@
-"""What a check is: a promise, the cases that it is tried on, and a judgement in units of a bound."""
+"""What a check is: a promise, the cases it is tried on, and a judgement in units of a bound."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def worst(measurements: Iterable[Measurement]) -> Measurement:
     return max(measurements, key=lambda m: m.units)
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """A broken promise. The message names promise, target, recipe, figures and bound."""
 
     def __init__(self, message: str, measurement: Measurement | None = None) -> None:
@@ -94,9 +94,9 @@ class NotApplicableError(Exception):
 
 
 def expect(condition: object, message: str) -> None:
-    """Raise `Violation` unless the condition holds."""
+    """Raise `ViolationError` unless the condition holds."""
     if not condition:
-        raise Violation(message)
+        raise ViolationError(message)
 
 
 @dataclass(frozen=True)
@@ -166,10 +166,10 @@ def judge(target: Target, one: Check, case: Case) -> Outcome:
     try:
         measurement = one.run(target, case)
         if measurement is not None and measurement.units > 1:
-            raise Violation(measurement.what, measurement)
+            raise ViolationError(measurement.what, measurement)
     except NotApplicableError as reason:
         return outcome("n/a", str(reason))
-    except Violation as violation:
+    except ViolationError as violation:
         text = explain(target, one, case, str(violation), violation.measurement)
         return outcome("fail", text, violation.measurement)
     except Exception as error:
@@ -202,6 +202,7 @@ def explain(
 def missing(target: Target, one: Check) -> str | None:
     """Return why the target does not claim what the check needs, or None."""
     for need in one.needs:
-        if need in target.lacks:
-            return f"{need}: {target.lacks[need]}"
+        reason = target.reason(need)
+        if reason is not None:
+            return f"{need}: {reason}"
     return None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pinvx_conformance._check import Violation
+from pinvx_conformance._check import ViolationError
 from pinvx_conformance._recipe import Recipe
 from pinvx_conformance._targets import Solved, Target
 
@@ -44,7 +44,7 @@ def answer(target: Target, given: Any, **options: Any) -> Answer:
 def _checked(target: Target, x: Any, given: Any) -> Any:
     expected = (*given.shape[:-2], given.shape[-1], given.shape[-2])
     if tuple(x.shape) != expected:
-        raise Violation(f"pinv of shape {tuple(given.shape)} has shape {tuple(x.shape)}")
+        raise ViolationError(f"pinv of shape {tuple(given.shape)} has shape {tuple(x.shape)}")
     return target.library.to_numpy(x)
 
 

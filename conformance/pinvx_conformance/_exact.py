@@ -93,16 +93,3 @@ def pinv(a: Matrix) -> tuple[Matrix, int]:
         ct = c.transpose()
         x = ct * (c * ct).solve(x)
     return x, r
-
-
-def norm(x: Matrix) -> float:
-    """The Frobenius norm; of an embedded matrix, the norm of the complex one times √2."""
-    total = sum((q * q for q in x.entries()), fmpq(0))
-    return _root(Fraction(int(total.p), int(total.q)))
-
-
-def _root(v: Fraction) -> float:
-    if v == 0:
-        return 0.0
-    shift = _exponent(v) // 2
-    return float(v / Fraction(4) ** shift) ** 0.5 * 2.0**shift

@@ -42,7 +42,7 @@ def deficient(level: str, field: str) -> Iterator[Recipe]:
 
 
 def structured(precision: str) -> Iterator[Recipe]:
-    """The named matrices."""
+    """Yield the named matrices."""
     yield m.hilbert(4, 4)
     yield m.vandermonde(*TALL)
     yield m.kahan(6)
@@ -69,7 +69,7 @@ def structured(precision: str) -> Iterator[Recipe]:
 
 
 def degenerate() -> Iterator[Recipe]:
-    """The smallest and emptiest."""
+    """Yield the smallest and emptiest."""
     yield m.zeros(*TALL)
     yield m.integers(1, 1, seed=1)
     yield m.zeros(1, 1)

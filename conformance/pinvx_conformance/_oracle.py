@@ -122,7 +122,7 @@ def _scaled_back(a: Any, x: Any, shift: int) -> tuple[Any, Any]:
 def _truncated(
     a: Any, shift: int, exact_rank: int, cutoff: float, fuzz: float, zeros_blur: bool
 ) -> Truth:
-    """The truth where the cutoff drops singular values that are not zero."""
+    """Return the truth where the cutoff drops singular values that are not zero."""
     near = _exact.scale(np.asarray(a, dtype=_wide(a)), -shift)
     with mpmath.workdps(DIGITS):
         svd = mpmath.svd_c if a.dtype.kind == "c" else mpmath.svd_r
@@ -156,11 +156,11 @@ def _from_mpmath(x: Any, shape: tuple[int, int], embedded: bool) -> Any:
 
     re = [[part(i, j, "real") for j in range(m)] for i in range(n)]
     if not embedded:
-        return fmpq_mat(n, m, sum(re, []))
+        return fmpq_mat(n, m, [v for row in re for v in row])
     im = [[part(i, j, "imag") for j in range(m)] for i in range(n)]
     top = [r + [-v for v in i] for r, i in zip(re, im, strict=True)]
     bottom = [i + r for r, i in zip(re, im, strict=True)]
-    return fmpq_mat(2 * n, 2 * m, sum(top + bottom, []))
+    return fmpq_mat(2 * n, 2 * m, [v for row in top + bottom for v in row])
 
 
 def _tiled(recipe: Recipe, dtype: str, rtol: float | None, atol: float) -> Truth:

@@ -16,6 +16,7 @@ NO_ATOL = {"atol": "its pinv takes no absolute tolerance", "lstsq atol": "its ls
 NO_BATCH = {"lstsq batches": "its lstsq is documented for one matrix"}
 NO_HALF = {"half": "its linear algebra is documented for single and double precision"}
 NO_INTEGERS = {"integers": "documented for floating dtypes only"}
+CONVERTS = {"mixed namespaces": "it converts foreign arrays on purpose"}
 HABITS = {
     "rcond": "another name for rtol is pinvx's own habit",
     "singular_values": "its lstsq has no such option",
@@ -41,7 +42,7 @@ def _numpy() -> dict[str, Any]:
         # rcond is the option whose default is documented; rtol=None means something else.
         "pinv": _renamed(np.linalg.pinv, rtol="rcond"),
         "lstsq": lambda a, b, **o: Solved(*solve(a, b, **o)),
-        "declared": NO_RANK | NO_ATOL | NO_BATCH | NO_HALF,
+        "declared": NO_RANK | NO_ATOL | NO_BATCH | NO_HALF | CONVERTS,
     }
 
 
@@ -58,6 +59,7 @@ def _scipy() -> dict[str, Any]:
         "svd": scipy.linalg.svd,
         "lstsq": lambda a, b, **o: Solved(*solve(a, b, **o)),
         "declared": NO_HALF
+        | CONVERTS
         | {
             "lstsq atol": "its lstsq has no atol",
             "array tolerances": "its tolerances are documented as numbers",

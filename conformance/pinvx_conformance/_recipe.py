@@ -73,7 +73,7 @@ class Recipe:
         label = "-".join([self.name, *words]).replace(" ", "").replace("'", "")
         if len(label) <= LONGEST_LABEL:
             return label
-        return f"{label[: LONGEST_LABEL - 9]}…{zlib.crc32(repr(self).encode()):08x}"
+        return f"{label[: LONGEST_LABEL - 9]}~{zlib.crc32(repr(self).encode()):08x}"
 
 
 @functools.lru_cache(maxsize=4096)
@@ -142,7 +142,7 @@ class Stream:
     def integers(self, low: int, high: int, *shape: int) -> Any:
         """Return an object array of Python integers, low and high included."""
         size = int(np.prod(shape, dtype=int))
-        values = np.empty(size, dtype=object)
+        values: Any = np.empty(size, dtype=object)
         for i in range(size):
             values[i] = low + (self._next() >> 11) % (high - low + 1)
         return values.reshape(shape)

@@ -27,8 +27,9 @@ class Solved(NamedTuple):
 class Target:
     """Functions on trial.
 
-    ``pinv(a, **options)`` takes the canonical options rtol, atol, hermitian and return_rank, as far as
-    the target claims them; ``lstsq(a, b, **options)`` takes rtol and atol and returns a `Solved`.
+    ``pinv(a, **options)`` takes the canonical options rtol, atol, hermitian and return_rank, as far
+    as the target claims them; ``lstsq(a, b, **options)`` takes the tolerances and returns a
+    `Solved`.
 
     Attributes
     ----------
@@ -77,9 +78,15 @@ class Target:
             found.setdefault("host reads", f"{self.library.name} does not count reads")
         return found
 
+    def reason(self, feature: str) -> str | None:
+        """Return why a feature is not claimed, or None."""
+        if feature == "peers":
+            return None if self.peers else f"no other target of the family {self.family!r} runs"
+        return self.lacks.get(feature)
+
     def claims(self, feature: str) -> bool:
         """Whether the target claims a feature."""
-        return feature not in self.lacks
+        return self.reason(feature) is None
 
 
 def _pinvx(name: str) -> Target:
@@ -123,8 +130,8 @@ def target(name: str, namespace: str | None = None) -> Target:
     if ":" in name:
         return _of_function(name, namespace)
     raise ValueError(
-        f"No target {name!r}.\nHint: pinvx@LIBRARY, one of {', '.join(_own.OWN)}, or module:function "
-        "with --namespace."
+        f"No target {name!r}.\n"
+        f"Hint: pinvx@LIBRARY, one of {', '.join(_own.OWN)}, or module:function with --namespace."
     )
 
 

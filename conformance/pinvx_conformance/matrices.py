@@ -14,6 +14,7 @@ array([[1.        , 0.5       ],
        [0.5       , 0.33333333]])
 """
 
+# ruff: noqa: D401 — a recipe's docstring names the matrix
 from __future__ import annotations
 
 from fractions import Fraction
@@ -50,7 +51,7 @@ __all__ = [
 
 
 def _zeros(*shape: int) -> Any:
-    out = np.empty(shape, dtype=object)
+    out: Any = np.empty(shape, dtype=object)
     out[...] = 0
     return out
 
@@ -130,7 +131,7 @@ def spectrum(
     field: str = "real",
     seed: int = 0,
 ) -> Entries:
-    """U·diag(σ)·Vᴴ with σ₁ = 1 and σ_K = 1/κ, in a `profile`: geometric, arithmetic, one_small, …."""
+    """U·diag(σ)·Vᴴ with σ₁ = 1 and σ_K = 1/κ; `profile`: geometric, arithmetic, one_small, …."""
     return _mix(_embed(_values(min(m, n), kappa, profile), m, n), field, seed)
 
 
@@ -176,7 +177,7 @@ def integers(m: int, n: int, *, bound: int = 9, field: str = "real", seed: int =
 def low_rank(
     m: int, n: int, r: int, *, bound: int = 4, field: str = "real", seed: int = 0
 ) -> Entries:
-    """B·Cᴴ with integer factors of r columns: the rank deficiency is exact, no rounding blurs it."""
+    """B·Cᴴ with integer factors of r columns: the deficiency is exact, no rounding blurs it."""
     stream = Stream(seed)
     b = _random(stream, bound, field, m, r)
     return _product(b, _random(stream, bound, field, n, r))
@@ -191,8 +192,8 @@ def hilbert(m: int, n: int) -> Entries:
 @recipe
 def vandermonde(m: int, n: int) -> Entries:
     """Powers of m equispaced points in [−1, 1]."""
-    point = lambda i: Fraction(2 * i, max(m - 1, 1)) - 1  # noqa: E731 — the formula, at its place
-    return _real(_table(m, n, lambda i, j: point(i) ** j))
+    points = [Fraction(2 * i, max(m - 1, 1)) - 1 for i in range(m)]
+    return _real(_table(m, n, lambda i, j: points[i] ** j))
 
 
 @recipe

@@ -1,5 +1,6 @@
 """P1, P2 and P3: which array goes in, which comes out, and in what shape."""
 
+# ruff: noqa: D401 — a check's docstring states what must hold
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def _layouts(target: Target, level: str) -> Iterator[Case]:
 
 @check("P1", cases=_layouts)
 def layouts(target: Target, case: Case) -> Measurement:
-    """Strided, reversed, read-only, broadcast and lazily conjugated inputs; none of them modified."""
+    """Strided, reversed, read-only, broadcast, lazily conjugated inputs; none of them modified."""
     a = case.recipe.array(case.dtype)
     given = target.library.layouts(target.library, a)[case.variant]
     before = target.library.to_numpy(given).copy()
@@ -175,7 +176,7 @@ def shapes(target: Target, case: Case) -> None:
         expect(error <= 1e-12, f"item {i} of the batch is wrong by {error:.3g}")
 
 
-@check("P3", cases=lambda target, level: [Case(BOTH[0], "float64")])
+@check("P3", cases=_both)
 def too_few_dimensions(target: Target, case: Case) -> None:
     """Ndim < 2 is a ValueError."""
     a = case.recipe.array("float64")

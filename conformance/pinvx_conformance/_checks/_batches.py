@@ -1,5 +1,6 @@
 """P11 and P17: what one matrix of a batch does to the others."""
 
+# ruff: noqa: D401 — a check's docstring states what must hold
 from __future__ import annotations
 
 from collections.abc import Iterator

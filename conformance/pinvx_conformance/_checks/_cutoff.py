@@ -5,6 +5,7 @@ Two kinds of matrices: diagonal ones, whose singular values any sound method get
 the values stand off by a sixty-fourth of the cutoff, far more than rounding.
 """
 
+# ruff: noqa: D401 — a check's docstring states what must hold
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -44,8 +45,8 @@ def _relative(target: Target, level: str) -> Iterator[Case]:
                 values = (1.0, 0.5, 0.25, 0.125, value)
                 recipe = m.of_values(*shape, values, field=field)
                 yield Case(recipe, dtype, f"rtol {name}", (2.0**-10,))
-    for values in ((1.0, 0.5, 2.0**-10, 2.0**-9), (1.0, 2.0**-10, 0.0, 2.0**-11)):
-        yield Case(m.diagonal(values, 6, 5), "float64", "at", (2.0**-10,))
+    for exact in ((1.0, 0.5, 2.0**-10, 2.0**-9), (1.0, 2.0**-10, 0.0, 2.0**-11)):
+        yield Case(m.diagonal(exact, 6, 5), "float64", "at", (2.0**-10,))
 
 
 @check("P4", needs=("pinv", "rtol"), cases=_relative)

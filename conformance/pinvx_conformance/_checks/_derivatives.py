@@ -1,5 +1,6 @@
 """P13: reverse mode, forward mode, second order and the closed forms, against exact derivatives."""
 
+# ruff: noqa: D401 — a check's docstring states what must hold
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -84,9 +85,8 @@ def _norm(case: Case, recipe: Recipe) -> float:
     return float(np.linalg.norm(recipe.array(case.dtype)))
 
 
-def _only(case: Case, a: Any, g: Any, target: Target) -> Any:
+def _gradient(target: Target, a: Any, g: Any) -> Any:
     assert target.library.vjp is not None  # the check needs it
-    del case
     return target.library.vjp(target.pinv, (a,), g)[0]
 
 
@@ -94,7 +94,7 @@ def _only(case: Case, a: Any, g: Any, target: Target) -> Any:
 def reverse_mode(target: Target, case: Case) -> Measurement:
     """Ā by the library's reverse mode."""
     g = cotangent(case)
-    found = _only(case, *_arrays(target, case, case.recipe, g), target)
+    found = _gradient(target, *_arrays(target, case, case.recipe, g))
     exact = _calculus.derivative("pinv_vjp", case.recipe, case.dtype, g)
     return _measure(target, case, found, exact, _norm(case, g))
 
@@ -134,7 +134,7 @@ def forward_and_reverse_agree(target: Target, case: Case) -> Measurement:
     assert target.library.jvp is not None  # the check needs it
     da, g = direction(case), cotangent(case)
     a, tangent, weight = _arrays(target, case, case.recipe, da, g)
-    back = target.library.to_numpy(_only(case, a, weight, target))
+    back = target.library.to_numpy(_gradient(target, a, weight))
     forth = target.library.to_numpy(target.library.jvp(target.pinv, (a,), (tangent,)))
     left = np.real(np.vdot(back, da.array(case.dtype)))
     right = np.real(np.vdot(g.array(case.dtype), forth))
@@ -153,11 +153,11 @@ def _second(target: Target, level: str) -> Iterator[Case]:
 
 @check("P13", needs=("pinv", "vjp", "second order"), cases=_second)
 def second_order(target: Target, case: Case) -> Measurement:
-    """Reverse over reverse against the exact derivative of Ā, along directions that keep the rank."""
+    """Reverse over reverse against the exact derivative of Ā, in directions that keep the rank."""
     assert target.library.vjp is not None  # the check needs it
     da, g = direction(case), cotangent(case)
     a, tangent, weight = _arrays(target, case, case.recipe, da, g)
-    gradient = lambda a: _only(case, a, weight, target)  # noqa: E731 — an argument, not a helper
+    gradient = lambda a: _gradient(target, a, weight)  # noqa: E731 — an argument, not a helper
     found = target.library.to_numpy(target.library.vjp(gradient, (a,), tangent)[0])
     known = truth(case.recipe, case.dtype)
     measurements = []
@@ -197,11 +197,11 @@ def _double(target: Target, level: str) -> Iterator[Case]:
 def against_differences(target: Target, case: Case) -> Measurement:
     """⟨Ā, dA⟩ beside Richardson-extrapolated differences of the target's own pinv.
 
-    The curve (I + tF)·A·(I + tE) keeps the rank, so X is smooth along it. Three central differences,
+    The curve (I + tF)·A·(I + tE) keeps the rank, so X is smooth on it. Three central differences,
     extrapolated twice, leave h⁶ and the rounding of X over h.
     """
-    assert target.pinv is not None  # the check needs it
-    lib, g = target.library, cotangent(case)
+    lib, pinv, g = target.library, target.pinv, cotangent(case)
+    assert pinv is not None  # the check needs it
     a = case.recipe.array(case.dtype)
     rows, columns = a.shape
     left = direction(case, (rows, rows), 35).array(case.dtype) / 64
@@ -212,13 +212,13 @@ def against_differences(target: Target, case: Case) -> Measurement:
         moved = (np.eye(rows) + t * left) @ a @ (np.eye(columns) + t * right)
         # Rounding made of a deficient matrix a full one of κ = 1e16; that is not the subject here.
         cut = {"rtol": 1e-11} if target.claims("rtol") else {}
-        return float(np.real(np.vdot(weight, lib.to_numpy(target.pinv(lib.asarray(moved), **cut)))))
+        return float(np.real(np.vdot(weight, lib.to_numpy(pinv(lib.asarray(moved), **cut)))))
 
     h = 2.0**-7
     central = [(loss(h / 2**i) - loss(-h / 2**i)) / (2 * h / 2**i) for i in range(3)]
     once = [(4 * central[i + 1] - central[i]) / 3 for i in range(2)]
     expected = (16 * once[1] - once[0]) / 15
-    back = lib.to_numpy(_only(case, *_arrays(target, case, case.recipe, g), target))
+    back = lib.to_numpy(_gradient(target, *_arrays(target, case, case.recipe, g)))
     found = float(np.real(np.vdot(back, left @ a + a @ right)))
     known = truth(case.recipe, case.dtype)
     norm = float(np.linalg.norm(known.x.value, 2)) or 1.0

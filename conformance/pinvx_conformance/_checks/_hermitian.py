@@ -1,5 +1,6 @@
 """P8: hermitian=True."""
 
+# ruff: noqa: D401 — a check's docstring states what must hold
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,5 +1,6 @@
 """P9 and P10: least squares, and the shape of what it returns."""
 
+# ruff: noqa: D401 — a check's docstring states what must hold
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ def _residual_bound(case: Case, known: Any, exact: Any, rhs: Recipe) -> float:
     r = float(np.sqrt(np.sum(exact.residuals)))
     size = float(norm(a, 2) * norm(x) + norm(b)) + known.kappa * r
     delta = _bounds.LSTSQ * _bounds.unit(a.shape, case.dtype, 1.0) * size
-    return 2 * r * delta + delta**2
+    return float(2 * r * delta + delta**2)
 
 
 @check("P7", needs=("lstsq", "lstsq rank"), cases=_systems)

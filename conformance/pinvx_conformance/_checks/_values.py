@@ -1,5 +1,6 @@
 """P5, P6, P7 and P12: the Penrose equations, the forward error, the rank, and scale."""
 
+# ruff: noqa: D401 — a check's docstring states what must hold
 from __future__ import annotations
 
 from collections.abc import Iterator

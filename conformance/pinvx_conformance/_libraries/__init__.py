@@ -1,4 +1,4 @@
-"""Facts about array libraries, one file a library: devices, dtypes, conversions, differentiation."""
+"""Facts about array libraries, one file each: devices, dtypes, conversions, differentiation."""
 
 from __future__ import annotations
 

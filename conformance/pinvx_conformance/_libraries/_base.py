@@ -117,7 +117,7 @@ def library(name: str) -> Library:
 
 
 def _stranger(name: str) -> Library:
-    """A library that nobody has described: whatever the standard says, and nothing else."""
+    """Return a library that nobody has described: what the standard says, and nothing else."""
     try:
         xp = importlib.import_module(name)
     except ImportError as error:

@@ -27,7 +27,7 @@ def describe(name: str) -> Library:
         half=("float16",),
         to_numpy=cupy.asnumpy,
         layouts=_layouts,
-        synchronize=lambda x: cupy.cuda.get_current_stream().synchronize(),
+        synchronize=lambda _: cupy.cuda.get_current_stream().synchronize(),
         lacks={
             "vjp": "CuPy arrays have no automatic differentiation",
             "jvp": "CuPy arrays have no automatic differentiation",

@@ -51,5 +51,5 @@ def _layouts(_library: Library, a: Any) -> dict[str, Any]:
 
 
 def _state() -> Any:
-    random = np.random.get_state()[1].tobytes()  # noqa: NPY002 — the global state is the point
+    random = repr(np.random.get_state())  # noqa: NPY002 — the global state is the point
     return np.geterr(), random

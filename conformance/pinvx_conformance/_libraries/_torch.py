@@ -15,7 +15,7 @@ from pinvx_conformance._libraries._base import Library
 
 
 def works(name: str) -> bool:
-    """The CPU always; CUDA where a device answers."""
+    """Say yes to the CPU always, to CUDA where a device answers."""
     return name == "torch" or bool(torch.cuda.is_available())
 
 

@@ -1,0 +1,105 @@
+"""Run checks over targets: the one loop that the command line, pytest and the library API share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from pinvx_conformance import _checks  # noqa: F401 — importing registers the checks
+from pinvx_conformance._check import CHECKS, Case, Check, Outcome, judge, missing
+from pinvx_conformance._targets import Target, introduce, target
+
+LEVELS = ("quick", "full")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which part of the suite to run; empty means everything."""
+
+    level: str = "full"
+    promises: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+
+    def checks(self) -> Iterator[Check]:
+        """Yield the checks of the wanted promises, P1 first."""
+        for one in sorted(CHECKS.values(), key=lambda c: (int(c.promise[1:]), c.name)):
+            if not self.promises or one.promise in self.promises:
+                yield one
+
+    def cases(self, one: Check, judged: Target) -> Iterator[Case]:
+        """Yield the cases of one check in the wanted dtypes."""
+        for case in one.cases(judged, self.level):
+            if not self.dtypes or case.dtype in self.dtypes:
+                yield case
+
+
+def not_claimed(judged: Target, one: Check) -> Outcome | None:
+    """Return the "not applicable" outcome of a check that the target does not claim, or None."""
+    reason = missing(judged, one)
+    if reason is None:
+        return None
+    return Outcome(judged.name, one.promise, one.name, "n/a", message=reason)
+
+
+def run(judged: Target, plan: Plan) -> Iterator[Outcome]:
+    """Yield the outcome of every check on every case of one target."""
+    for one in plan.checks():
+        skipped = not_claimed(judged, one)
+        if skipped is not None:
+            yield skipped
+            continue
+        for case in plan.cases(one, judged):
+            yield judge(judged, one, case)
+
+
+def run_family(names: tuple[str, ...], namespace: str | None, plan: Plan) -> list[Outcome]:
+    """Run targets that have to be in one process, because they are compared with each other."""
+    with _quiet():
+        targets = introduce(target(name, namespace) for name in names)
+        return [outcome for one in targets for outcome in run(one, plan)]
+
+
+def families(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Group target names: pinvx on its backends together, everything else alone."""
+    names = list(names)
+    ours = tuple(n for n in names if n.startswith("pinvx@"))
+    return [group for group in (ours, *((n,) for n in names if n not in ours)) if group]
+
+
+def run_all(
+    names: Iterable[str],
+    plan: Plan,
+    *,
+    namespace: str | None = None,
+    jobs: int = 1,
+    done: Callable[[tuple[str, ...]], None] = lambda _: None,
+) -> list[Outcome]:
+    """Run every target, families side by side in `jobs` processes."""
+    groups = families(names)
+    results: dict[tuple[str, ...], list[Outcome]] = {}
+    # Fresh processes: JAX and PyTorch do not survive a fork.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = {pool.submit(run_family, g, namespace, plan): g for g in groups}
+        for future in as_completed(waiting):
+            results[waiting[future]] = future.result()
+            done(waiting[future])
+    return [outcome for group in groups for outcome in results[group]]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Send LAPACK's complaints about NaN, written straight to the file descriptor, nowhere."""
+    saved = [os.dup(1), os.dup(2)]
+    with open(os.devnull, "w") as nowhere:
+        for fd in (1, 2):
+            os.dup2(nowhere.fileno(), fd)
+        try:
+            yield
+        finally:
+            for fd, old in zip((1, 2), saved, strict=True):
+                os.dup2(old, fd)
+                os.close(old)

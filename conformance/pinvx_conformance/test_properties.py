@@ -1,0 +1,48 @@
+"""The same checks on recipes that Hypothesis draws, so that nobody can fit to the gallery."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+
+from pinvx_conformance import strategies
+from pinvx_conformance._api import OF_ONE_MATRIX
+from pinvx_conformance._bounds import eps_of
+from pinvx_conformance._check import CHECKS, Case, judge, missing
+from pinvx_conformance._oracle import truth
+from pinvx_conformance._recipe import Recipe
+from pinvx_conformance._targets import Target
+from pinvx_conformance.plugin import plan_of
+
+DTYPES = ("float32", "float64", "complex64", "complex128")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [name for names in OF_ONE_MATRIX.values() for name in names])
+def test_drawn(judged: Target, name: str, dtype: str, request: pytest.FixtureRequest) -> None:
+    """The target keeps the promise on matrices that nobody chose."""
+    one, plan = CHECKS[name], plan_of(request.config)
+    reason = missing(judged, one)
+    if reason is not None:
+        pytest.skip(reason)
+    if one not in plan.checks() or dtype not in (plan.dtypes or judged.library.dtypes):
+        pytest.skip("not asked for, or the library has no such dtype")
+    field = "complex" if dtype.startswith("complex") else "real"
+
+    @settings(
+        max_examples=request.config.getoption("--max-examples"),
+        derandomize=request.config.getoption("--derandomize"),
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategies.recipes(field))
+    def drawn(recipe: Recipe) -> None:
+        known = truth(recipe, dtype)
+        small = max(known.a.shape) * eps_of(dtype) * known.kappa <= 1 / 9
+        assume(small and not known.ambiguous)
+        outcome = judge(judged, one, Case(recipe, dtype))
+        if outcome.status == "fail":
+            pytest.fail(outcome.message, pytrace=False)
+
+    drawn()
