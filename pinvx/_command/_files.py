@@ -109,10 +109,10 @@ def _numpy(path: str) -> Any:
 def _read_numpy(path: str, role: str) -> Data:
     numpy = _numpy(path)
     try:
-        # Objects are refused: to load them is to run code out of the file.
-        loaded = numpy.load(path, allow_pickle=False)
-        if not isinstance(loaded, numpy.ndarray):
-            with loaded:
+        with open(path, "rb") as stream:
+            # Objects are refused: to load them is to run code out of the file.
+            loaded = numpy.load(stream, allow_pickle=False)
+            if not isinstance(loaded, numpy.ndarray):
                 path, loaded = _member(path, loaded, role)
     except (OSError, InputError):
         raise

@@ -94,7 +94,7 @@ def bound(dtype: str) -> float:
     A singular value decomposition is exact for a matrix that differs by at most max(M, N)·eps·σ₁
     (LAPACK Users' Guide, 3rd ed., section 4.9); what follows it and the rounding of the data are
     allowed as much again. To first order a relative change d of A (in the 2-norm) changes A⁺ by
-    0.95 κ d, x by 1.5 κ d and the gradient by 4.1 κ d in this problem: 2 · 4.1 is below 10.
+    0.95 κ d, x by 1.6 κ d and the gradient by 4.2 κ d in this problem: 2 · 4.2 is below 10.
     """
     problem = cement()
     return 10.0 * max(len(problem.a), len(problem.x)) * EPS[dtype] * KAPPA

@@ -45,9 +45,8 @@ def run(options: argparse.Namespace) -> int:
             writable(options.output)
         if options.rtol is not None and not options.rtol >= 0.0:
             raise InputError(f"--rtol is {options.rtol}", "pass a number that is 0 or more")
-        lib = _backend(options.backend)
         a, b = _read(options.a, options.b)
-        _solve(lib, a, b, options)
+        _solve(_backend(options.backend), a, b, options)
     except InputError as error:
         print(f"pinvx: {error}", file=sys.stderr)
         return 2
@@ -59,9 +58,9 @@ def _backend(name: str | None) -> Library:
         name = next((n for n in BACKENDS if installed_version(n) is not None), None)
         if name is None:
             raise InputError("no array library is installed", 'pip install "pinvx[numpy]"')
-    if name not in BACKENDS:
+    elif name not in BACKENDS:
         raise InputError(f"--backend {name} is not known", f"pass one of {', '.join(BACKENDS)}")
-    if installed_version(name) is None:
+    elif installed_version(name) is None:
         raise InputError(f"--backend {name}: it is not installed", _install(name))
     try:
         lib = library(name)
