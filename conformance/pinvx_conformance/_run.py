@@ -56,18 +56,24 @@ def run(judged: Target, plan: Plan) -> Iterator[Outcome]:
             yield judge(judged, one, case)
 
 
-def run_family(names: tuple[str, ...], namespace: str | None, plan: Plan) -> list[Outcome]:
-    """Run targets that have to be in one process, because they are compared with each other."""
+def run_last(names: tuple[str, ...], namespace: str | None, plan: Plan) -> list[Outcome]:
+    """Run the last of some targets; P15 compares it with those before it."""
     with _quiet():
-        targets = introduce(target(name, namespace) for name in names)
-        return [outcome for one in targets for outcome in run(one, plan)]
+        *_, last = introduce(target(name, namespace) for name in names)
+        return list(run(last, plan))
 
 
-def families(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Group target names: pinvx on its backends together, everything else alone."""
-    names = list(names)
-    ours = tuple(n for n in names if n.startswith("pinvx@"))
-    return [group for group in (ours, *((n,) for n in names if n not in ours)) if group]
+def in_order(names: Iterable[str]) -> list[str]:
+    """Put JAX last: comparing with it means compiling, and so only JAX's own process does that."""
+    return sorted(names, key=lambda name: "jax" in name)
+
+
+def tasks(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """One task for each target, the slow ones first: itself, after the others of its family."""
+    names = in_order(names)
+    ours = [n for n in names if n.startswith("pinvx@")]
+    groups = [(*ours[:i], name) for i, name in enumerate(ours)]
+    return [*reversed(groups), *((n,) for n in reversed(names) if n not in ours)]
 
 
 def run_all(
@@ -76,18 +82,18 @@ def run_all(
     *,
     namespace: str | None = None,
     jobs: int = 1,
-    done: Callable[[tuple[str, ...]], None] = lambda _: None,
+    done: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Run every target, families side by side in `jobs` processes."""
-    groups = families(names)
-    results: dict[tuple[str, ...], list[Outcome]] = {}
+    """Run every target in a process of its own, `jobs` at a time."""
+    names = list(names)
+    results: dict[str, list[Outcome]] = {}
     # Fresh processes: JAX and PyTorch do not survive a fork.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(run_family, g, namespace, plan): g for g in groups}
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        waiting = {pool.submit(run_last, t, namespace, plan): t[-1] for t in tasks(names)}
         for future in as_completed(waiting):
             results[waiting[future]] = future.result()
             done(waiting[future])
-    return [outcome for group in groups for outcome in results[group]]
+    return [outcome for name in names for outcome in results[name]]
 
 
 @contextlib.contextmanager

@@ -47,7 +47,7 @@ class Target:
     family : str
         Targets of one family must agree with each other (P15).
     peers : list of Target
-        The others of the family that are present in this run.
+        Those of the family that came before it in this run: P15 compares with them.
     version : str
     """
 
@@ -81,7 +81,7 @@ class Target:
     def reason(self, feature: str) -> str | None:
         """Return why a feature is not claimed, or None."""
         if feature == "peers":
-            return None if self.peers else f"no other target of the family {self.family!r} runs"
+            return None if self.peers else "it is the first of its family; the later ones compare"
         return self.lacks.get(feature)
 
     def claims(self, feature: str) -> bool:
@@ -178,8 +178,11 @@ def every_target() -> list[str]:
 
 
 def introduce(targets: Iterable[Target]) -> list[Target]:
-    """Tell the targets of each family about each other."""
+    """Tell each target about those of its family that come before it.
+
+    Every pair is compared once, by the later of the two.
+    """
     known = list(targets)
-    for one in known:
-        one.peers[:] = [t for t in known if t is not one and t.family == one.family]
+    for i, one in enumerate(known):
+        one.peers[:] = [t for t in known[:i] if t.family == one.family]
     return known

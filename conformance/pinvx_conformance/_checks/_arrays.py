@@ -149,6 +149,7 @@ def _shapes(target: Target, level: str) -> Iterator[Case]:
     batches: list[tuple[int, ...]] = [(), (0,), (1,), (2,), (3, 2), (2, 0), (2, 1, 2)]
     if level == "quick":
         batches = [(), (0,), (2,), (2, 1, 2)]
+        sizes = [(0, 0), (0, 3), (3, 0), (1, 1), (2, 2), (2, 3)]
     for batch in batches:
         if batch and not target.claims("batches"):
             continue

@@ -46,7 +46,7 @@ def _relative(target: Target, level: str) -> Iterator[Case]:
                 recipe = m.of_values(*shape, values, field=field)
                 yield Case(recipe, dtype, f"rtol {name}", (2.0**-10,))
     for exact in ((1.0, 0.5, 2.0**-10, 2.0**-9), (1.0, 2.0**-10, 0.0, 2.0**-11)):
-        yield Case(m.diagonal(exact, 6, 5), "float64", "at", (2.0**-10,))
+        yield Case(m.diagonal(exact, *_gallery.TALL), "float64", "at", (2.0**-10,))
 
 
 @check("P4", needs=("pinv", "rtol"), cases=_relative)
@@ -103,7 +103,7 @@ def atol_alone(target: Target, case: Case) -> Measurement:
 def _zeros(target: Target, level: str) -> Iterator[Case]:
     del level
     for dtype in target.library.dtypes:
-        yield Case(m.diagonal((1.0, 0.0, 0.5, 0.0), 6, 5), dtype)
+        yield Case(m.diagonal((1.0, 0.0, 0.5, 0.0), *_gallery.TALL), dtype)
         yield Case(m.zeros(12, 5), dtype)
         yield Case(m.zeros(6, 6), dtype)
 
@@ -116,7 +116,7 @@ def zeros_never_count(target: Target, case: Case) -> Measurement:
 
 def _one_batch(target: Target, level: str) -> Iterator[Case]:
     del target, level
-    items = [m.diagonal((1.0, 0.5, 2.0**-i), 4, 3) for i in (2, 5, 8)]
+    items = [m.diagonal((1.0, 0.5, 2.0**-i), *_gallery.TALL) for i in (2, 5, 8)]
     yield Case(m.batch(*items))
 
 
@@ -147,7 +147,7 @@ def rtol_of_each_item(target: Target, case: Case) -> None:
 def atol_of_each_item(target: Target, case: Case) -> None:
     """An array atol too; the default rtol is 0 exactly for the items whose atol is positive."""
     _item_by_item(target, case, atol=(2.0**-4, 2.0**-4, 2.0**-9))
-    tiny = m.diagonal((1.0, 0.5, 2.0**-53), 4, 3)
+    tiny = m.diagonal((1.0, 0.5, 2.0**-53), *_gallery.TALL)
     both = Case(m.batch(tiny, tiny))
     _item_by_item(target, both, atol=(0.0, 2.0**-100))
 

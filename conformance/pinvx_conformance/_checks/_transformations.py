@@ -95,7 +95,7 @@ def with_a_nan(target: Target, case: Case) -> Measurement:
 def _jacobian_cases(target: Target, level: str) -> Iterator[Case]:
     del level
     for name in target.library.jacobians:
-        for recipe in (m.integers(3, 2, seed=1), m.low_rank(3, 3, 2), m.diagonal((1.0, 1.0))):
+        for recipe in (m.integers(3, 2, seed=1), m.low_rank(3, 3, 2), m.diagonal((1.0,) * 3)):
             yield Case(recipe, "float64", name, (name,))
 
 
