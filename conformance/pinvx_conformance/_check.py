@@ -127,6 +127,7 @@ class Outcome:
     recipe: str = ""
     dtype: str = ""
     units: float = 0.0
+    value: float = 0.0
     kappa: float = 1.0
     message: str = ""
     seconds: float = field(default=0.0, compare=False)
@@ -153,15 +154,15 @@ def check(
 def judge(target: Target, one: Check, case: Case) -> Outcome:
     """Run one check on one case and say what came of it."""
     start = time.perf_counter()
-    common = {"target": target.name, "promise": one.promise, "check": one.name}
+    common: dict[str, Any] = {"target": target.name, "promise": one.promise, "check": one.name}
     common |= {"label": case.label, "recipe": case.code, "dtype": case.dtype}
 
     def outcome(status: str, message: str = "", m: Measurement | None = None) -> Outcome:
-        units, kappa = (m.units, m.kappa) if m else (0.0, 1.0)
+        figures: dict[str, Any] = {}
+        if m is not None:
+            figures = {"units": m.units, "value": m.value, "kappa": m.kappa}
         seconds = time.perf_counter() - start
-        return Outcome(
-            **common, status=status, message=message, units=units, kappa=kappa, seconds=seconds
-        )
+        return Outcome(**common, **figures, status=status, message=message, seconds=seconds)
 
     try:
         measurement = one.run(target, case)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -56,11 +57,26 @@ def run(judged: Target, plan: Plan) -> Iterator[Outcome]:
             yield judge(judged, one, case)
 
 
-def run_last(names: tuple[str, ...], namespace: str | None, plan: Plan) -> list[Outcome]:
+@dataclass(frozen=True)
+class Verdict:
+    """Everything that was found out about one target."""
+
+    target: str
+    version: str
+    library: str
+    library_version: str
+    seconds: float
+    outcomes: tuple[Outcome, ...]
+
+
+def run_last(names: tuple[str, ...], namespace: str | None, plan: Plan) -> Verdict:
     """Run the last of some targets; P15 compares it with those before it."""
+    start = time.perf_counter()
     with _quiet():
         *_, last = introduce(target(name, namespace) for name in names)
-        return list(run(last, plan))
+        outcomes = tuple(run(last, plan))
+    lib, seconds = last.library, time.perf_counter() - start
+    return Verdict(last.name, last.version, lib.name, lib.version, seconds, outcomes)
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -83,17 +99,17 @@ def run_all(
     namespace: str | None = None,
     jobs: int = 1,
     done: Callable[[str], None] = lambda _: None,
-) -> list[Outcome]:
+) -> list[Verdict]:
     """Run every target in a process of its own, `jobs` at a time."""
     names = list(names)
-    results: dict[str, list[Outcome]] = {}
+    results: dict[str, Verdict] = {}
     # Fresh processes: JAX and PyTorch do not survive a fork.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         waiting = {pool.submit(run_last, t, namespace, plan): t[-1] for t in tasks(names)}
         for future in as_completed(waiting):
             results[waiting[future]] = future.result()
             done(waiting[future])
-    return [outcome for name in names for outcome in results[name]]
+    return [results[name] for name in names]
 
 
 @contextlib.contextmanager
