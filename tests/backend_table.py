@@ -1,0 +1,136 @@
+"""The libraries and devices that the tests run on: one table, behind one fixture, `lib`.
+
+A device is a tag (`torch:cuda`), never a second test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+REAL = ("float32", "float64")
+COMPLEX = ("complex64", "complex128")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """An array library on a device, in one of its modes."""
+
+    tag: str
+    half: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = REAL + COMPLEX
+    writes: bool = True
+    """Whether its arrays can be written to."""
+
+    def __str__(self) -> str:
+        return self.tag
+
+    @property
+    def library(self) -> str:
+        return self.tag.partition(":")[0]
+
+    @cached_property
+    def missing(self) -> str | None:
+        """Why it cannot run here; None if it can."""
+        try:
+            module = importlib.import_module(self.library)
+        except ImportError as error:
+            return str(error)
+        if self.tag == "torch:cuda" and not module.cuda.is_available():
+            return "PyTorch finds no CUDA device"
+        if self.tag == "cupy":
+            try:
+                module.cuda.runtime.getDeviceCount()
+            except Exception as error:  # CuPy's own type, or what its loader raises
+                return f"CuPy finds no CUDA device: {error}"
+        return None
+
+    @cached_property
+    def xp(self) -> Any:
+        if self.library == "jax":
+            return importlib.import_module("jax.numpy")
+        return array_api_compat.array_namespace(
+            importlib.import_module(self.library).asarray([1.0])
+        )
+
+    @property
+    def device(self) -> str | None:
+        return "cuda" if self.tag == "torch:cuda" else None
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """Run in the mode of this row: JAX's switch to 64 bits is one of a process."""
+        if self.library != "jax":
+            yield
+            return
+        import jax
+
+        with jax.enable_x64(self.tag == "jax"):
+            yield
+
+    @property
+    def float(self) -> str:
+        """The widest real dtype."""
+        return self.real[-1]
+
+    @property
+    def real(self) -> tuple[str, ...]:
+        return tuple(d for d in self.dtypes if d in REAL)
+
+    @property
+    def complex(self) -> str:
+        """The widest complex dtype."""
+        return self.dtypes[-1]
+
+    def dtype(self, name: str) -> Any:
+        return getattr(self.xp, "bool_" if name == "bool" and self.library == "jax" else name)
+
+    def array(self, values: Any, dtype: str | None = None) -> Any:
+        """Ship a copy of `values`; a float64 becomes what this mode has in its stead."""
+        values = np.array(values)
+        if dtype is None and str(values.dtype) in REAL + COMPLEX:
+            dtype = self.complex if values.dtype.kind == "c" else self.float
+        if dtype in REAL + COMPLEX:
+            values = values.astype(dtype)
+        x = self.xp.asarray(values, **({} if self.device is None else {"device": self.device}))
+        wanted = x.dtype if dtype is None else self.dtype(dtype)
+        return x if x.dtype == wanted else self.xp.astype(x, wanted)
+
+    def numpy(self, x: Any) -> Any:
+        """Bring an array back, half types as float32."""
+        if array_api_compat.is_torch_array(x):
+            x = x.detach().cpu()
+        if array_api_compat.is_cupy_array(x):
+            x = x.get()
+        if str(x.dtype).rpartition(".")[2] in ("float16", "bfloat16"):
+            x = self.xp.astype(x, self.xp.float32) if not isinstance(x, np.ndarray) else x
+        return np.asarray(x, dtype=np.float32 if str(x.dtype) == "float16" else None)
+
+
+TABLE = (
+    Backend("numpy", half=("float16",)),
+    Backend("torch", half=("float16", "bfloat16")),
+    Backend("torch:cuda", half=("float16", "bfloat16")),
+    Backend("jax", half=("float16", "bfloat16"), writes=False),
+    Backend(
+        "jax:x32",
+        half=("float16", "bfloat16"),
+        dtypes=("float32", "complex64"),
+        writes=False,
+    ),
+    Backend("array_api_strict"),
+    Backend("cupy", half=("float16",)),
+)
+
+HERE = tuple(backend for backend in TABLE if backend.missing is None)
+
+
+def named(tag: str) -> Backend:
+    return next(backend for backend in TABLE if backend.tag == tag)

@@ -1,0 +1,34 @@
+"""The fixtures `lib`, `dtype` and `half`, over the rows of `backend_table.TABLE` that are here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from backend_table import HERE, TABLE, Backend
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    names = metafunc.fixturenames
+    if "lib" not in names:
+        return
+    if "dtype" in names:  # pairs, since the modes of a library differ in what they have
+        pairs = [(lib, dtype) for lib in HERE for dtype in lib.dtypes]
+        metafunc.parametrize(("lib", "dtype"), pairs, indirect=["lib"], ids=str)
+    elif "half" in names:
+        pairs = [(lib, half) for lib in HERE for half in lib.half]
+        metafunc.parametrize(("lib", "half"), pairs, indirect=["lib"], ids=str)
+    else:
+        metafunc.parametrize("lib", HERE, indirect=True, ids=str)
+
+
+@pytest.fixture
+def lib(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    with request.param.scope():
+        yield request.param
+
+
+def pytest_report_header() -> list[str]:
+    return [f"arrays of: {', '.join(map(str, HERE))}"] + [
+        f"not tested here: {lib} ({lib.missing})" for lib in TABLE if lib.missing is not None
+    ]
