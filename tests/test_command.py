@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_two_libraries_disagree_where_pinvx_agrees(whole):
     assert holds == "yes"
     *_, own_pinv, _, _ = row_of(whole.stdout, "array_api_strict", "float32")
     assert float(own_pinv) < bound("float32")
-    assert "numpy's linalg.pinv (cpu, float32), wrong by 2e+06 times the size" in (
+    assert "numpy's linalg.pinv (cpu, float32) by 2e+06 times the size" in (
         " ".join(whole.stdout.split())
     )
 
@@ -190,6 +191,40 @@ def test_a_library_that_cannot_be_imported_is_named(monkeypatch, capsys):
     output = " ".join(capsys.readouterr().out.split())
     assert "no_such_library was left out: ModuleNotFoundError: No module named" in output
     assert "json was left out: ImportError: the module json is no namespace" in output
+
+
+class NoDriverError(Exception):
+    pass
+
+
+def _no_devices():
+    raise NoDriverError("no CUDA-capable device is detected")
+
+
+def test_cupy_without_a_device_is_named(monkeypatch, capsys):
+    # A stand-in: what CuPy does on a machine without a driver.
+    runtime = SimpleNamespace(getDeviceCount=_no_devices, CUDARuntimeError=NoDriverError)
+    cupy = ModuleType("cupy")
+    cupy.cuda = SimpleNamespace(runtime=runtime, Device=lambda i: f"device {i}")
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    assert library("cupy").devices() == ()
+    monkeypatch.setattr(_measure, "installed", lambda: ["numpy", "cupy"])
+    assert main([]) == 0
+    assert "was left out: it found no device." in capsys.readouterr().out
+    runtime.getDeviceCount = lambda: 2
+    found = library("cupy")
+    assert [found.label(device) for device in found.devices()] == ["cuda:0", "cuda:1"]
+    assert found.scope(1, x64=True) == "device 1"
+
+
+def test_the_x64_switch_of_old_and_new_jax(monkeypatch):
+    jax = pytest.importorskip("jax")
+    lib = library("jax")
+    with lib.scope(jax.devices()[0], x64=True):
+        assert str(lib.array([1.0], "float64", jax.devices()[0]).dtype) == "float64"
+    lib.root = SimpleNamespace()
+    monkeypatch.setattr("jax.experimental.enable_x64", lambda on: ("old", on), raising=False)
+    assert lib.scope(None, x64=False) == ("old", False)
 
 
 def test_nothing_installed_is_status_2(capsys):

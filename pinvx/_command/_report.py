@@ -122,8 +122,8 @@ def _of_libraries(rows: Sequence[Row]) -> list[str]:
 def _error(row: Row, function: str, value: float) -> str:
     name = f"{row.library}'s linalg.{function} ({row.device}, {row.dtype})"
     if math.isinf(value):
-        return f"{name}, which raised an error or gave no numbers"
-    return f"{name}, wrong by {value:.0e} times the size of the answer"
+        return f"{name} with an error or no numbers"
+    return f"{name} by {value:.0e} times the size of the answer"
 
 
 def _name(row: Row) -> str:
