@@ -67,6 +67,7 @@ def structured(level: str, precision: str) -> Iterator[Recipe]:
         yield m.graded(*WIDE, by="rows", decades=8)
         if level == "full":
             yield m.hilbert(8, 6)
+            yield m.hilbert(12, 8)
             yield m.kahan(12, cosine=0.5)
 
 
@@ -79,14 +80,6 @@ def degenerate(level: str) -> Iterator[Recipe]:
     if level == "full":
         yield m.integers(1, 12)
         yield m.integers(12, 1)
-
-
-def beyond(level: str) -> Iterator[Recipe]:
-    """Singular values that the default cutoff drops though they are not zero (float64)."""
-    if level == "full":
-        yield m.hilbert(12, 12)
-        yield m.vandermonde(24, 20)
-    yield m.of_values(*TALL, (1.0, 0.5, 0.25, 0.125, 2.0**-60))
 
 
 def large(precision: str) -> Iterator[Recipe]:
@@ -105,8 +98,6 @@ def recipes(level: str, dtype: str) -> tuple[Recipe, ...]:
     found = [*spectra(level, precision, field), *deficient(level, field)]
     if field == "real":
         found += [*structured(level, precision), *degenerate(level), *large(precision)]
-        if precision == "float64":
-            found += beyond(level)
     else:
         found += [m.integers(6, 6, field=field)]
         found += [m.sparse(*TALL, field=field), m.graded(*TALL, decades=3, field=field)]

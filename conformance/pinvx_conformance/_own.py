@@ -75,10 +75,7 @@ def _torch() -> dict[str, Any]:
     return {
         "pinv": torch.linalg.pinv,
         "lstsq": lambda a, b, **o: Solved(*solve(a, b, **o)),
-        "declared": NO_RANK
-        | NO_HALF
-        | NO_INTEGERS
-        | {"lstsq atol": "its lstsq has no atol", "lstsq rank": "its default driver counts no σ"},
+        "declared": NO_RANK | NO_HALF | NO_INTEGERS | {"lstsq atol": "its lstsq has no atol"},
     }
 
 

@@ -155,7 +155,8 @@ def stranger(function: Function, namespace: str, *, name: str = "", kind: str = 
     lacks["half"] = "a signature does not tell"
     lacks["integers"] = "a signature does not tell"
     lib = library(namespace)
-    title = name or f"{function.__module__}:{function.__qualname__}"
+    bare = function.func if isinstance(function, functools.partial) else function
+    title = name or getattr(bare, "__qualname__", type(bare).__name__)
     if kind == "pinv":
         return Target(title, lib, pinv=function, declared=lacks, family=title)
     lacks["singular_values"] = "a signature does not tell"

@@ -131,8 +131,19 @@ def broadcasting(target: Target, case: Case) -> None:
         expected = np.linalg.lstsq(a[i], b[i], rcond=None)[0]
         close = np.allclose(x[i], expected, rtol=1e-9, atol=1e-9)
         expect(close, f"item {i} is not the solution of its own system")
+
+
+@check("P10", needs=("lstsq", "lstsq batches", "residuals"), cases=_batches)
+def broadcast_residuals(target: Target, case: Case) -> None:
+    """In a batch the residuals have the shape (..., K)."""
+    assert target.lstsq is not None  # the check needs it
+    left, right, columns = case.arguments
+    rows, unknowns = case.recipe.shape
+    a, b = _stack(left, rows, unknowns, 20), _stack(right, rows, columns, 40)
+    found = target.lstsq(target.library.asarray(a), target.library.asarray(b))
+    expected = (*np.broadcast_shapes(left, right), columns)
     shape = tuple(found.residuals.shape)
-    expect(shape == (*batch, columns), f"residuals have shape {shape}, not {(*batch, columns)}")
+    expect(shape == expected, f"residuals have shape {shape}, not {expected}")
 
 
 def _stack(batch: tuple[int, ...], rows: int, columns: int, seed: int) -> Any:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from pinvx_conformance import _gallery
+from pinvx_conformance import matrices as m
 from pinvx_conformance._check import Case, check, expect
+from pinvx_conformance._checks._lstsq import rhs_of
 from pinvx_conformance._targets import Target
 
 
@@ -24,12 +26,30 @@ def _cases(target: Target, level: str) -> Iterator[Case]:
     return _gallery.few(target, level)
 
 
+def _systems(target: Target, level: str) -> Iterator[Case]:
+    yield from _gallery.few(target, level)
+    # A rank that is decided by pivoting has to be decided the same way each time.
+    yield Case(m.diagonal((4.0, 0.0, -2.0, 0.5, 0.0, 1.0)))
+
+
 @check("P18", cases=_cases)
 def same_bits(target: Target, case: Case) -> None:
     """Two calls give equal bits."""
     first, second = _once(target, case), _once(target, case)
     off = float(np.max(np.abs(first - second)))
     expect(first.tobytes() == second.tobytes(), f"two equal calls differ by up to {off:.3g}")
+
+
+@check("P18", needs=("lstsq",), cases=_systems)
+def same_solution(target: Target, case: Case) -> None:
+    """Eight calls of least squares give equal bits: once is luck."""
+    assert target.lstsq is not None  # the check needs it
+    rhs = rhs_of(case).array(case.dtype)
+    given = [target.library.asarray(v, case.dtype) for v in (case.recipe.array(case.dtype), rhs)]
+    results = [target.library.to_numpy(target.lstsq(*given).x) for _ in range(8)]
+    off = max(float(np.max(np.abs(x - results[0]))) for x in results)
+    same = all(x.tobytes() == results[0].tobytes() for x in results)
+    expect(same, f"equal calls differ by up to {off:.3g}")
 
 
 @check("P18", cases=_cases)

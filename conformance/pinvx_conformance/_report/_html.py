@@ -87,7 +87,7 @@ def _details(cell: Cell) -> dict[str, Any]:
     broken = []
     for check in sorted({o.check for o in cell.failures}):
         failures = sorted((o for o in cell.failures if o.check == check), key=_size, reverse=True)
-        shown = [{"message": o.message, "recipe": _code(o)} for o in failures[:SHOWN]]
+        shown = [{"message": _above_hint(o), "recipe": _code(o)} for o in failures[:SHOWN]]
         broken.append({"check": check, "count": len(failures), "shown": shown})
     worst = None
     if cell.worst is not None and 0 < cell.worst.units < float("inf"):
@@ -95,6 +95,11 @@ def _details(cell: Cell) -> dict[str, Any]:
         figures = f"{o.value:.3g}, {o.units:.3g} of its bound, κ = {o.kappa:.3g}"
         worst = {"check": o.check, "label": o.label, "figures": figures, "recipe": _code(o)}
     return {"passed": cell.passed, "broken": broken, "worst": worst, "reasons": cell.reasons}
+
+
+def _above_hint(outcome: Outcome) -> str:
+    # The panel has the recipe in a box of its own.
+    return outcome.message.partition("\n  Hint: the input again")[0]
 
 
 def _size(outcome: Outcome) -> float:

@@ -1,0 +1,90 @@
+"""Each wrong implementation is rejected for the right promise, and the right one is not."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import right
+from pinvx_conformance import Target
+from pinvx_conformance._check import PROMISES
+from pinvx_conformance._libraries import library
+from pinvx_conformance._run import Plan, introduce, run
+from wrong import WRONG
+
+# Traced code that reads a value is an exception by nature.
+RAISES = {"P14"}
+DECLARED = dict.fromkeys(("method", "rcond", "singular_values"), "not its subject")
+
+
+def failures(target, promise):
+    with warnings.catch_warnings():
+        # What wrong code warns of is its own business.
+        warnings.simplefilter("ignore")
+        outcomes = list(run(target, Plan("quick", (promise,))))
+    assert any(o.status != "n/a" for o in outcomes), f"nothing judged {target.name} for {promise}"
+    return [o for o in outcomes if o.status == "fail"]
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_implementation_is_rejected(name):
+    promise, check, target = WRONG[name]
+    broken = failures(target, promise)
+    assert broken, f"{name} was not rejected by {promise}"
+    if check is not None:
+        broken = [o for o in broken if f"{o.promise}-{o.check}" == check]
+    # An exception would be an accident of the mutant, not its fault in the mathematics.
+    judged = [o for o in broken if ": raised " not in o.message.splitlines()[1]]
+    assert judged or promise in RAISES, f"{name} is rejected by {promise}, but not by {check}"
+
+
+def test_a_wrong_implementation_fails_by_value_and_not_by_accident():
+    promise, _, target = WRONG["normal_equations"]
+    broken = [o for o in failures(target, promise) if o.check == "forward_error"]
+    assert not [o for o in broken if "raised" in o.message]
+    assert any("kappa=100000.0" in o.recipe and o.units > 10 for o in broken)
+
+
+def test_the_gradient_through_the_svd_is_nan_at_repeated_values():
+    promise, _, target = WRONG["gradient_through_the_svd"]
+    broken = [o for o in failures(target, promise) if o.check == "reverse_mode"]
+    assert any(o.units == float("inf") for o in broken)
+
+
+@pytest.fixture(scope="module")
+def sound():
+    return Target("right", library("numpy"), pinv=right.pinv, lstsq=right.lstsq, declared=DECLARED)
+
+
+@pytest.mark.parametrize("promise", [p for p in PROMISES if p not in ("P13", "P14", "P15")])
+def test_the_right_implementation_passes(sound, promise):
+    broken = failures(sound, promise)
+    assert not broken, broken[0].message
+
+
+def test_agreement_rejects_two_of_a_family_that_differ(sound):
+    def shifted(a, **options):
+        x, rank = right.pinv(a, **{**options, "return_rank": True})
+        return x * (1 + 1e-4), rank
+
+    first = replace(sound, family="both", peers=[])
+    other = replace(sound, name="shifted", pinv=shifted, family="both", peers=[])
+    introduce([first, other])
+    assert {o.check for o in failures(other, "P15")} == {"values"}
+    introduce([first, replace(sound, name="again", family="both", peers=[])])
+
+
+def test_agreement_rejects_another_rank(sound):
+    def lower(a, **options):
+        x, rank = right.pinv(a, **{**options, "return_rank": True})
+        return x, np.maximum(rank - 1, 0)
+
+    first = replace(sound, family="both", peers=[])
+    other = replace(sound, name="lower", pinv=lower, family="both", peers=[])
+    introduce([first, other])
+    assert {o.check for o in failures(other, "P15")} == {"ranks"}
+
+
+def test_every_promise_has_a_mutant():
+    covered = {promise for promise, _, _ in WRONG.values()} | {"P15"}
+    assert covered == set(PROMISES)

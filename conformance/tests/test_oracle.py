@@ -1,0 +1,167 @@
+"""The oracle: exact where it says exact, and right where it has to truncate."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from flint import fmpq, fmpq_mat
+from pinvx_conformance import _calculus, _exact, _penrose, matrices
+from pinvx_conformance._oracle import solution, truth, truth_of
+
+MATRICES = [
+    matrices.integers(5, 3),
+    matrices.integers(3, 5),
+    matrices.low_rank(5, 4, 2),
+    matrices.low_rank(4, 4, 1, field="complex"),
+    matrices.integers(4, 3, field="complex"),
+    matrices.spectrum(5, 4, kappa=1e6),
+    matrices.graded(5, 3, decades=20),
+    matrices.zeros(3, 2),
+]
+
+
+def dtype_of(recipe):
+    return "complex128" if recipe.is_complex else "float64"
+
+
+@pytest.mark.parametrize("recipe", MATRICES, ids=lambda r: r.label)
+def test_the_rational_pseudoinverse_satisfies_penrose_without_a_residual(recipe):
+    a = _exact.rational(recipe.array(dtype_of(recipe)))
+    x, _ = _exact.pinv(a)
+    ax, xa = a * x, x * a
+    assert ax * a == a
+    assert xa * x == x
+    assert ax.transpose() == ax
+    assert xa.transpose() == xa
+
+
+@pytest.mark.parametrize("recipe", MATRICES, ids=lambda r: r.label)
+def test_the_truth_agrees_with_numpy(recipe):
+    known = truth(recipe, dtype_of(recipe))
+    assert known.error(np.linalg.pinv(known.a, rcond=1e-14)) < 1e-8
+    assert known.rank == np.linalg.matrix_rank(known.a, rtol=1e-14)
+
+
+def test_half_of_the_truth_lies_beyond_float64():
+    known = truth(matrices.integers(3, 3, seed=4), "float64")
+    assert np.any(known.x.lo)
+    assert known.error(known.x.value) < 2e-16
+    assert known.error(known.x.value * (1 + 1e-15)) > 5e-16
+
+
+def test_a_nan_is_an_infinite_error():
+    known = truth(matrices.integers(2, 2), "float64")
+    assert known.error(np.full((2, 2), np.nan)) == np.inf
+    assert _penrose.residuals(known.a, np.full((2, 2), np.nan)) == (np.inf,) * 4
+
+
+def test_the_cutoff_truncates():
+    recipe = matrices.of_values(6, 4, (1.0, 0.5, 0.25, 1e-3))
+    known = truth(recipe, "float64", 1e-2)
+    assert known.rank == 3
+    assert known.tail == pytest.approx(1e-3 / np.sqrt(1.3125), rel=1e-5)
+    assert known.error(np.linalg.pinv(known.a, rcond=1e-2)) < 1e-14
+    assert truth(recipe, "float64", 1e-4).rank == 4
+    assert truth(recipe, "float64", atol=0.3).rank == 2
+
+
+def test_truncation_of_complex_matrices():
+    recipe = matrices.of_values(5, 4, (1.0, 0.5, 0.25, 1e-3), field="complex")
+    known = truth(recipe, "complex128", 1e-2)
+    assert known.rank == 3
+    assert known.error(np.linalg.pinv(known.a, rcond=1e-2)) < 1e-14
+
+
+def test_a_value_at_the_cutoff_is_ambiguous_and_does_not_count():
+    known = truth(matrices.diagonal((1.0, 0.5, 0.25)), "float64", 0.25)
+    assert known.rank == 2
+    assert known.ambiguous
+
+
+@pytest.mark.parametrize("exponent", [-1000, -40, 900])
+def test_scale_changes_the_exponent_and_nothing_else(exponent):
+    base = matrices.low_rank(5, 4, 2)
+    one, other = truth(base, "float64"), truth(matrices.scaled(base, exponent), "float64")
+    assert np.array_equal(one.x.hi, other.x.hi)
+    assert other.x.exponent == one.x.exponent - exponent
+    assert (other.rank, other.kappa) == (one.rank, one.kappa)
+
+
+def test_tiles_are_judged_like_the_stack_that_they_are():
+    tiled = matrices.tiled(matrices.integers(4, 3, seed=3), 8)
+    direct = truth_of(tiled.array("float64"), 2.0**-52)
+    known = truth(tiled, "float64")
+    assert known.error(direct.x.value) < 1e-15
+    assert (known.rank, known.kappa) == (direct.rank, pytest.approx(direct.kappa))
+
+
+@pytest.mark.parametrize("recipe", MATRICES, ids=lambda r: r.label)
+def test_least_squares_is_minimal_and_of_minimum_norm(recipe):
+    field = "complex" if recipe.is_complex else "real"
+    rhs = matrices.integers(recipe.shape[0], 2, field=field, seed=9)
+    known = truth(recipe, dtype_of(recipe))
+    exact = solution(recipe, dtype_of(recipe), rhs)
+    expected = known.x.value @ rhs.array(dtype_of(recipe))
+    assert exact.error(expected) < 1e-12
+    r = rhs.array(dtype_of(recipe)) - known.a @ exact.x.value
+    squares = np.sum(np.abs(r) ** 2, axis=0)
+    assert exact.residuals == pytest.approx(squares, abs=1e-6)
+
+
+H = fmpq(1, 2**30)
+
+
+def moved(a, left, right, t):
+    """(I + tF)·A·(I + tE): a curve of constant rank."""
+    m, n = a.nrows(), a.ncols()
+    one = [fmpq_mat(k, k, [fmpq(int(i == j)) for i in range(k) for j in range(k)]) for k in (m, n)]
+    return (one[0] + left * t) * a * (one[1] + right * t)
+
+
+@pytest.mark.parametrize("recipe", MATRICES[:5], ids=lambda r: r.label)
+def test_the_closed_forms_are_the_derivatives(recipe):
+    """Central differences of the exact pseudoinverse, with h so small that h² does not matter."""
+    field = "complex" if recipe.is_complex else "real"
+    dtype = dtype_of(recipe)
+    m, n = recipe.shape
+    f, e, g = (
+        _exact.rational(matrices.integers(*shape, field=field, seed=k).array(dtype))
+        for k, shape in enumerate(((m, m), (n, n), (n, m)))
+    )
+    a = _exact.rational(recipe.array(dtype))
+    da = f * a + a * e
+    x, _ = _exact.pinv(a)
+    ends = [moved(a, f, e, t) for t in (H, -H)]
+    inverses = [_exact.pinv(b)[0] for b in ends]
+    half = 1 / (2 * H)
+    difference = (inverses[0] - inverses[1]) * half
+    assert distance(difference, _calculus.pinv_jvp(a, x, da)) < 1e-12
+    bars = [_calculus.pinv_vjp(b, y, g) for b, y in zip(ends, inverses, strict=True)]
+    second = (bars[0] - bars[1]) * half
+    assert distance(second, _calculus.pinv_vjp_jvp(a, x, g, da)) < 1e-10
+    # ⟨Ā, dA⟩ = ⟨G, dX⟩, exactly.
+    assert inner(_calculus.pinv_vjp(a, x, g), da) == inner(g, _calculus.pinv_jvp(a, x, da))
+
+
+def distance(a, b):
+    size = max((abs(float(Fraction(int(q.p), int(q.q)))) for q in b.entries()), default=0.0)
+    worst = max((abs(float(Fraction(int(q.p), int(q.q)))) for q in (a - b).entries()), default=0.0)
+    return worst / (size or 1.0)
+
+
+def inner(a, b):
+    return sum((p * q for p, q in zip(a.entries(), b.entries(), strict=True)), fmpq(0))
+
+
+def test_least_squares_derivatives_are_adjoint():
+    recipe, rhs = matrices.low_rank(5, 4, 2), matrices.integers(5, 2, seed=9)
+    system = _calculus.system(recipe, "float64", rhs)
+    da, db, g = (
+        _exact.rational(matrices.integers(*shape, seed=k).array("float64"))
+        for k, shape in enumerate(((5, 4), (5, 2), (4, 2)))
+    )
+    weights = fmpq_mat(2, 2, [3, 0, 0, -1])
+    bar_a, bar_b = _calculus.lstsq_vjp(system, g, weights)
+    dx, half = _calculus.lstsq_jvp(system, da, db)
+    residuals = 2 * (3 * half[0, 0] - half[1, 1])
+    assert inner(bar_a, da) + inner(bar_b, db) == inner(g, dx) + residuals

@@ -1,0 +1,270 @@
+"""Implementations that are wrong, each in one way, and the promise that each one breaks."""
+
+import itertools
+
+import array_api_strict
+import numpy as np
+import right
+import torch
+from pinvx_conformance import Target
+from pinvx_conformance._libraries import library
+
+WRONG = {}
+
+
+def wrong(promise, *, kind="pinv", namespace="numpy", lacks=(), check=None):
+    """Register a wrong implementation, and the promise (and check) that it breaks."""
+
+    def register(function):
+        declared = dict.fromkeys((*lacks, "method", "rcond", "singular_values"), "not its subject")
+        declared["residuals cotangent"] = "not its subject"
+        functions = {"pinv": right.pinv, "lstsq": right.lstsq} if namespace == "numpy" else {}
+        functions[kind] = function
+        target = Target(function.__name__, library(namespace), declared=declared, **functions)
+        WRONG[function.__name__] = (promise, check, target)
+        return function
+
+    return register
+
+
+def plain(a, **options):
+    """right.pinv, to be spoilt."""
+    return right.pinv(a, **options)
+
+
+@wrong("P1", check="P1-namespace_and_dtype")
+def modifies_its_input(a, **options):
+    x = right.pinv(a, **options)
+    if a.flags.writeable:
+        a *= 2
+    return x
+
+
+@wrong("P1", namespace="array_api_strict", lacks=("rtol", "atol", "hermitian", "return_rank"))
+def leaves_the_device(a):
+    x = np.linalg.pinv(np.asarray(a.to_device(array_api_strict.Device("CPU_DEVICE"))))
+    return array_api_strict.asarray(x)
+
+
+@wrong("P2")
+def integers_in_single(a, **options):
+    return plain(a.astype("float32") if a.dtype.kind in "iub" else a, **options)
+
+
+@wrong("P3")
+def squeezes_the_batch(a, **options):
+    if options.get("return_rank"):
+        x, rank = plain(a, **options)
+        return x.squeeze(), rank
+    return plain(a, **options).squeeze()
+
+
+@wrong("P4", check="P4-rtol")
+def ignores_rtol(a, *, rtol=None, **options):
+    return plain(a, **options)
+
+
+@wrong("P4", check="P4-rtol_is_relative")
+def absolute_cutoff(a, *, rtol=None, atol=None, **options):
+    return plain(a, rtol=0.0, atol=1e-5 if rtol is None else rtol, **options)
+
+
+@wrong("P4", check="P4-default_rtol")
+def inverts_a_tiny_sigma(a, *, rtol=None, **options):
+    return plain(a, rtol=1e-30 if rtol is None else rtol, **options)
+
+
+@wrong("P4", check="P4-rtol")
+def counts_at_the_cutoff(a, *, rtol=None, **options):
+    return plain(a, rtol=rtol and rtol * (1 - 1e-12), **options)
+
+
+@wrong("P5")
+def transposes(a, *, return_rank=False, **options):
+    x, rank = np.conj(np.swapaxes(a, -1, -2)), plain(a, return_rank=True)[1]
+    return (x, rank) if return_rank else x
+
+
+@wrong("P6", check="P6-forward_error")
+def transposes_too(a, **options):
+    return transposes(a, **options)
+
+
+@wrong("P6", check="P6-forward_error")
+def forgets_the_conjugate(a, **options):
+    return _first(np.conj, plain(a, **options))
+
+
+@wrong("P6", check="P6-forward_error")
+def single_inside(a, **options):
+    narrow = {"float64": "float32", "complex128": "complex64"}.get(str(a.dtype), a.dtype)
+    return _first(lambda x: x.astype(a.dtype), plain(a.astype(narrow), **options))
+
+
+def _first(change, result):
+    return (change(result[0]), result[1]) if isinstance(result, tuple) else change(result)
+
+
+@wrong("P6", check="P6-forward_error")
+def normal_equations(a, **options):
+    """Right to the eye, and wrong by κ: no refinement."""
+    if a.shape[-2] < a.shape[-1]:
+        return _first(lambda x: np.conj(np.swapaxes(x, -1, -2)),
+                      normal_equations(np.conj(np.swapaxes(a, -1, -2)), **options))  # fmt: skip
+    x, rank = plain(a, **{**options, "return_rank": True})
+    for i in np.ndindex(rank.shape):
+        if rank[i] == a.shape[-1] > 0:
+            ah = np.conj(a[i].T)
+            x[i] = np.linalg.solve(ah @ a[i], ah)
+    return (x, rank) if options.get("return_rank") else x
+
+
+@wrong("P6", check="P6-beside_the_svd")
+def ten_times_worse_than_the_svd(a, **options):
+    """Within p·eps·κ, and yet many times the error that an SVD makes."""
+    eps = np.finfo(a.dtype).eps if a.dtype.kind in "fc" else 0
+    return _first(lambda x: x * (1 + 40 * eps), plain(a, **options))
+
+
+@wrong("P7")
+def right_values_wrong_rank(a, **options):
+    x = plain(a, **options)
+    return (x[0], np.full_like(x[1], min(a.shape[-2:]))) if isinstance(x, tuple) else x
+
+
+@wrong("P8", check="P8-lower_triangle_only")
+def reads_the_upper_triangle(a, *, hermitian=False, **options):
+    return plain(np.swapaxes(a, -1, -2).conj() if hermitian else a, hermitian=hermitian, **options)
+
+
+@wrong("P8", check="P8-exactly_hermitian")
+def nearly_hermitian(a, *, hermitian=False, **options):
+    x = plain(a, hermitian=hermitian, **options)
+    return _first(lambda v: v * np.tri(*v.shape[-2:], -1) * 2**-50 + v, x) if hermitian else x
+
+
+@wrong("P9", kind="lstsq")
+def full_rank_only(a, b):
+    solved = right.lstsq(a, b)
+    if a.ndim == 2 and b.ndim == 2 and a.size:
+        ah = np.conj(a.T)
+        solved = solved._replace(x=np.linalg.solve(ah @ a + 1e-30 * np.eye(a.shape[1]), ah @ b))
+    return solved
+
+
+@wrong("P9", kind="lstsq")
+def not_of_minimum_norm(a, b):
+    solved = right.lstsq(a, b)
+    if a.ndim == 2 and b.ndim == 2 and int(solved.rank) < a.shape[1]:
+        null = np.linalg.svd(a)[2][-1].conj()
+        solved = solved._replace(x=(solved.x + null[:, None]).astype(a.dtype))
+    return solved
+
+
+@wrong("P10", kind="lstsq")
+def residuals_of_data_dependent_shape(a, b):
+    solved = right.lstsq(a, b)
+    if np.any(solved.rank < a.shape[-1]):
+        solved = solved._replace(residuals=np.zeros((0,), dtype=solved.residuals.dtype))
+    return solved
+
+
+@wrong("P11")
+def nan_spreads(a, **options):
+    if a.dtype.kind in "fc" and not np.all(np.isfinite(a)):
+        return _first(lambda x: np.full_like(x, np.nan), plain(a, **options))
+    return plain(a, **options)
+
+
+@wrong("P12")
+def overflows_when_squared(a, **options):
+    with np.errstate(all="ignore"):
+        square = np.sum(np.abs(a) ** 2)
+    return plain(a if np.isfinite(square) and square > 0 else a * 0, **options)
+
+
+@wrong("P16")
+def ignores_the_sign(a, **options):
+    return plain(np.abs(a) if a.dtype.kind == "f" else a, **options)
+
+
+@wrong("P17", check="P17-each_is_right")
+def swaps_axes_at_2x2x2(a, **options):
+    return plain(np.swapaxes(a, 0, 1) if a.shape == (2, 2, 2) else a, **options)
+
+
+@wrong("P17", check="P17-each_as_alone")
+def averages_a_batch(a, **options):
+    def average(x):
+        return np.broadcast_to(x.mean(axis=0), x.shape) if x.ndim > 2 and len(x) else x
+
+    return _first(average, plain(a, **options))
+
+
+CALLS = itertools.count()
+
+
+@wrong("P18", check="P18-same_bits")
+def never_the_same_bits(a, **options):
+    return _first(lambda x: x * (1 + next(CALLS) % 7 * 2e-7), plain(a, **options))
+
+
+@wrong("P18", check="P18-global_state")
+def leaves_settings_behind(a, **options):
+    np.seterr(under="ignore" if np.geterr()["under"] == "warn" else "warn")
+    return plain(a, **options)
+
+
+@wrong("P19", check="P19-unknown_option")
+def swallows_options(a, **options):
+    options.pop("tolerance", None)
+    return plain(a, **options)
+
+
+NO_OPTIONS = ("rtol", "atol", "hermitian", "return_rank", "half", "integers", "host reads")
+
+
+class MissingTerm(torch.autograd.Function):
+    """The Golub–Pereyra gradient without the term that a deficient column space needs."""
+
+    @staticmethod
+    def forward(ctx, a):
+        x = torch.linalg.pinv(a)
+        ctx.save_for_backward(a, x)
+        return x
+
+    @staticmethod
+    def backward(ctx, g):
+        a, x = ctx.saved_tensors
+        xh, gh = x.mH, g.mH
+        return -xh @ g @ xh + (gh - a @ (x @ gh)) @ x @ xh
+
+
+@wrong(
+    "P13", namespace="torch", lacks=(*NO_OPTIONS, "jvp", "second order"), check="P13-reverse_mode"
+)
+def gradient_without_the_third_term(a):
+    return MissingTerm.apply(a)
+
+
+@wrong("P13", namespace="torch", lacks=(*NO_OPTIONS, "jvp"), check="P13-reverse_mode")
+def gradient_through_the_svd(a):
+    u, s, vh = torch.linalg.svd(a, full_matrices=False)
+    keep = s > max(a.shape[-2:]) * torch.finfo(a.dtype).eps * s[..., :1]
+    inverse = torch.where(keep, 1 / torch.where(keep, s, 1), 0)
+    return (vh.mH * inverse[..., None, :]) @ u.mH
+
+
+@wrong(
+    "P13",
+    namespace="torch",
+    lacks=(*NO_OPTIONS, "jvp", "second order"),
+    check="P13-no_long_projector",
+)
+def a_long_projector(a):
+    return torch.linalg.pinv(a)
+
+
+@wrong("P14", namespace="torch", lacks=NO_OPTIONS)
+def leaves_the_graph(a):
+    return torch.linalg.pinv(a) if a.sum().item() != 0 else torch.zeros_like(a.mT)
