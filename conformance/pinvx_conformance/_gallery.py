@@ -104,18 +104,23 @@ def recipes(level: str, dtype: str) -> tuple[Recipe, ...]:
     return tuple(found)
 
 
-def everything(target: Target, level: str) -> Iterator[Case]:
-    """Yield the gallery; the quick choice leaves out complex64."""
+def dtypes(target: Target, level: str) -> Iterator[str]:
+    """Yield the dtypes of the target's library; in the quick choice P1 alone judges complex64."""
     for dtype in target.library.dtypes:
-        if level == "quick" and dtype == "complex64":
-            continue
+        if level == "full" or dtype != "complex64":
+            yield dtype
+
+
+def everything(target: Target, level: str) -> Iterator[Case]:
+    """Yield the whole gallery of a level."""
+    for dtype in dtypes(target, level):
         for recipe in recipes(level, dtype):
             yield Case(recipe, dtype)
 
 
 def few(target: Target, level: str) -> Iterator[Case]:
     """Yield a dozen inputs for checks whose subject is not the matrix."""
-    for dtype in target.library.dtypes:
+    for dtype in dtypes(target, level):
         field = "complex" if dtype.startswith("complex") else "real"
         for shape in SHAPES if level == "full" else (TALL,):
             yield Case(m.spectrum(*shape, kappa=10.0, field=field, seed=4), dtype)

@@ -26,8 +26,7 @@ def mixed(shape: tuple[int, int], field: str) -> tuple[Recipe, ...]:
 
 
 def _batches(target: Target, level: str) -> Iterator[Case]:
-    dtypes = target.library.dtypes
-    for dtype in dtypes:
+    for dtype in _gallery.dtypes(target, level):
         field = "complex" if dtype.startswith("complex") else "real"
         for shape in _gallery.SHAPES if level == "full" else (_gallery.TALL,):
             yield Case(m.batch(*mixed(shape, field)), dtype)
@@ -73,7 +72,7 @@ def systems_as_alone(target: Target, case: Case) -> Measurement:
     assert target.lstsq is not None  # the check needs it
     field = "complex" if case.dtype.startswith("complex") else "real"
     rows = case.recipe.shape[-2]
-    rhs = m.integers(rows, 2, field=field, seed=8)
+    rhs = m.integers(rows, 3, field=field, seed=8)
     a = target.library.asarray(case.recipe.array(case.dtype), case.dtype)
     stack = np.stack([rhs.array(case.dtype)] * case.recipe.shape[0])
     b = target.library.asarray(stack, case.dtype)
@@ -92,7 +91,7 @@ def systems_as_alone(target: Target, case: Case) -> Measurement:
 
 def _poisoned(target: Target, level: str) -> Iterator[Case]:
     shapes = _gallery.SHAPES if level == "full" else (_gallery.TALL, _gallery.SQUARE)
-    for dtype in target.library.dtypes:
+    for dtype in _gallery.dtypes(target, level):
         field = "complex" if dtype.startswith("complex") else "real"
         for shape in shapes:
             for value in ("nan", "inf", "-inf"):
@@ -114,7 +113,7 @@ def one_matrix(target: Target, case: Case) -> None:
 @check("P11", needs=("lstsq",), cases=_poisoned)
 def one_system(target: Target, case: Case) -> None:
     """The same for least squares."""
-    rhs = m.integers(case.recipe.shape[0], 2, seed=8)
+    rhs = m.integers(case.recipe.shape[0], 3, seed=8)
     found = _evaluate.lstsq(target, case.recipe, case.dtype, rhs)
     expect(bool(np.all(np.isnan(found.x))), "a matrix that is not finite gives a finite x")
     if target.claims("lstsq rank"):

@@ -38,7 +38,7 @@ def _around(tolerance: float) -> dict[str, float]:
 
 def _relative(target: Target, level: str) -> Iterator[Case]:
     shapes = _gallery.SHAPES if level == "full" else (_gallery.TALL,)
-    for dtype in target.library.dtypes:
+    for dtype in _gallery.dtypes(target, level):
         field = "complex" if dtype.startswith("complex") else "real"
         for shape in shapes:
             for name, value in _around(2.0**-10).items():
@@ -79,9 +79,8 @@ def rtol_is_relative(target: Target, case: Case) -> Measurement:
 
 
 def _default(target: Target, level: str) -> Iterator[Case]:
-    del level
-    for dtype in target.library.dtypes:
-        for m_, n in _gallery.SHAPES:
+    for dtype in _gallery.dtypes(target, level):
+        for m_, n in _gallery.SHAPES if level == "full" else (_gallery.TALL, _gallery.SQUARE):
             cutoff = max(m_, n) * _bounds.eps_of(dtype)
             for factor in (0.25, 0.75, 2.5, 8.0):
                 values = (1.0, 0.5, 0.25, 0.125, factor * cutoff)
@@ -101,8 +100,7 @@ def atol_alone(target: Target, case: Case) -> Measurement:
 
 
 def _zeros(target: Target, level: str) -> Iterator[Case]:
-    del level
-    for dtype in target.library.dtypes:
+    for dtype in _gallery.dtypes(target, level):
         yield Case(m.diagonal((1.0, 0.0, 0.5, 0.0), *_gallery.TALL), dtype)
         yield Case(m.zeros(12, 5), dtype)
         yield Case(m.zeros(6, 6), dtype)

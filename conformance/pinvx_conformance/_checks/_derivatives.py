@@ -40,8 +40,8 @@ def recipes(dtype: str, level: str) -> Iterator[Recipe]:
 
 
 def _cases(target: Target, level: str) -> Iterator[Case]:
-    for dtype in target.library.dtypes:
-        if level == "full" or dtype in ("float64", "complex64"):
+    for dtype in _gallery.dtypes(target, level):
+        if level == "full" or dtype in ("float64", "complex128"):
             yield from (Case(recipe, dtype) for recipe in recipes(dtype, level))
 
 
@@ -157,7 +157,7 @@ def forward_and_reverse_agree(target: Target, case: Case) -> Measurement:
 
 
 def _second(target: Target, level: str) -> Iterator[Case]:
-    for dtype in target.library.dtypes:
+    for dtype in _gallery.dtypes(target, level):
         if dtype == "float64" or (level == "full" and dtype.endswith(("64", "128"))):
             shape = _gallery.TALL if level == "quick" else None
             for recipe in recipes(dtype, "quick"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pinvx_conformance import _bounds, _evaluate
+from pinvx_conformance import _bounds, _evaluate, _gallery
 from pinvx_conformance import matrices as m
 from pinvx_conformance._check import Case, Measurement, check, expect
 from pinvx_conformance._oracle import truth_of
@@ -18,7 +18,7 @@ DEFICIENT = (4.0, -2.0, 0.0, 0.0, -0.25, 0.5)
 
 
 def _cases(target: Target, level: str) -> Iterator[Case]:
-    for dtype in target.library.dtypes:
+    for dtype in _gallery.dtypes(target, level):
         field = "complex" if dtype.startswith("complex") else "real"
         for values in (INDEFINITE, DEFICIENT):
             yield Case(m.hermitian(values, field=field), dtype)

@@ -24,8 +24,9 @@ Pinv = Callable[[Any], Any]
 
 
 def _cases(target: Target, level: str) -> Iterator[Case]:
-    dtypes = ("float64", "complex64") if level == "quick" else target.library.dtypes
-    for dtype in (d for d in dtypes if d in target.library.dtypes):
+    for dtype in _gallery.dtypes(target, level):
+        if level == "quick" and dtype == "float32":
+            continue
         field = "complex" if dtype.startswith("complex") else "real"
         for shape in _gallery.SHAPES:
             yield Case(m.spectrum(*shape, kappa=4.0, field=field, seed=8), dtype)
@@ -151,8 +152,7 @@ def tikhonov_limit(target: Target, case: Case) -> Measurement:
 
 
 def _zeros(target: Target, level: str) -> Iterator[Case]:
-    del level
-    for dtype in target.library.dtypes:
+    for dtype in _gallery.dtypes(target, level):
         yield from (Case(m.zeros(*shape), dtype) for shape in _gallery.SHAPES)
 
 
@@ -165,8 +165,7 @@ def zero_matrix(target: Target, case: Case) -> Measurement:
 
 
 def _outer(target: Target, level: str) -> Iterator[Case]:
-    del level
-    for dtype in target.library.dtypes:
+    for dtype in _gallery.dtypes(target, level):
         field = "complex" if dtype.startswith("complex") else "real"
         for shape in _gallery.SHAPES:
             yield Case(m.low_rank(*shape, 1, field=field, seed=54), dtype)

@@ -81,7 +81,7 @@ def expect_rank(found: Any, expected: int, known: Truth) -> None:
 
 
 def _scaled(target: Target, level: str) -> Iterator[Case]:
-    for dtype in target.library.dtypes:
+    for dtype in _gallery.dtypes(target, level):
         field = "complex" if dtype.startswith("complex") else "real"
         single = dtype in ("float32", "complex64")
         # Entries from 1 to 9: exact from 2^low on; above 2^high the answer is subnormal.
