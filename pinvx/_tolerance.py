@@ -47,7 +47,7 @@ def tolerances(
     else:
         rtol_name = "rtol"
     if rtol is not None:
-        rtol = _checked(lib, a, known, function, rtol_name, rtol)
+        rtol = _at_most_one(lib, _checked(lib, a, known, function, rtol_name, rtol))
     if atol is not None:
         atol = _checked(lib, a, known, function, "atol", atol)
     if rtol is None:
@@ -143,6 +143,13 @@ def _checked_array(
     if lib.readable(value) and bool(xp.any(~(value >= 0.0))):
         raise ValueError(_not_a_tolerance(function, name, "has negative or NaN entries"))
     return xp.reshape(value, padded)
+
+
+def _at_most_one(lib: Adapter, rtol: Any) -> Any:
+    """Return `rtol`, or 1 where it is larger: nothing counts either way, and ∞·0 is no cutoff."""
+    if isinstance(rtol, float):
+        return min(rtol, 1.0)
+    return lib.xp.where(rtol > 1.0, lib.xp.ones_like(rtol), rtol)
 
 
 def _not_a_tolerance(function: str, name: str, what: str) -> str:

@@ -37,3 +37,8 @@ class NumpyAdapter(Adapter):
     def adjoint(self, x: Any) -> Any:
         """Return the conjugate transpose; a real array is not copied."""
         return x.mT.conj() if x.dtype.kind == "c" else x.mT
+
+    def matmul(self, x: Any, y: Any) -> Any:
+        """Return the product; NaN and infinity are values like others, and need no warning."""
+        with np.errstate(invalid="ignore"):
+            return x @ y

@@ -45,5 +45,6 @@ def balance(lib: Adapter, a: Array) -> Balanced:
     one = xp.ones_like(peak)
     unit = xp.where(peak < 1.0 / edge, step * one, xp.where(peak > edge, one / step, one))
     finite = xp.isfinite(peak)
-    scaled = xp.where(finite[..., None, None], a * unit[..., None, None], xp.zeros_like(a))
-    return Balanced(scaled, unit, finite)
+    # Masked before it is scaled: a complex infinity times a number warns in NumPy.
+    masked = xp.where(finite[..., None, None], a, xp.zeros_like(a))
+    return Balanced(masked * unit[..., None, None], unit, finite)
