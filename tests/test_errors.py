@@ -12,9 +12,10 @@ import array_api_strict
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pinvx
 import pytest
 import torch
+
+import pinvx
 
 A = np.ones((3, 2))
 B = np.ones(3)
