@@ -44,6 +44,7 @@ class Case:
     dtype: str = "float64"
     variant: str = ""
     arguments: tuple[Any, ...] = ()
+    rhs: Recipe | None = None
 
     @property
     def label(self) -> str:
@@ -54,7 +55,11 @@ class Case:
     @property
     def code(self) -> str:
         """Code that makes the input again."""
-        return f"a = {self.recipe!r}.array({self.dtype!r})"
+        remark = f"  # {self.variant}" if self.variant else ""
+        lines = [f"a = {self.recipe!r}.array({self.dtype!r}){remark}"]
+        if self.rhs is not None:
+            lines.append(f"b = {self.rhs!r}.array({self.dtype!r})")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -197,7 +202,7 @@ def explain(
             f"{measurement.units:.3g} times what is allowed",
         ]
     lines += ["  Hint: the input again:", "    from pinvx_conformance import matrices"]
-    return "\n".join([*lines, f"    {case.code}"])
+    return "\n".join([*lines, *(f"    {line}" for line in case.code.splitlines())])
 
 
 def missing(target: Target, one: Check) -> str | None:

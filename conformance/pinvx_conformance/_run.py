@@ -89,7 +89,8 @@ def tasks(names: Iterable[str]) -> list[tuple[str, ...]]:
     names = in_order(names)
     ours = [n for n in names if n.startswith("pinvx@")]
     groups = [(*ours[:i], name) for i, name in enumerate(ours)]
-    return [*reversed(groups), *((n,) for n in reversed(names) if n not in ours)]
+    groups += [(name,) for name in names if name not in ours]
+    return sorted(groups, key=lambda group: "jax" not in group[-1])
 
 
 def run_all(

@@ -24,11 +24,13 @@ def _compare(target: Target, case: Case, **options: Any) -> Measurement:
     """P6 and P7 for a case at explicit tolerances."""
     known = truth(case.recipe, case.dtype, options.get("rtol"), options.get("atol", 0.0))
     found = _evaluate.pinv(target, case.recipe, case.dtype, **options)
+    cut = ", ".join(f"{k}={v:.4g}" for k, v in options.items()) or "the default cutoff"
     if found.rank is not None:
         rank = int(np.asarray(found.rank))
-        expect(rank == known.rank, f"rank {rank}, but {known.rank} singular values count")
+        said = f"rank {rank} with {cut}, but {known.rank} singular values count"
+        expect(rank == known.rank, said)
     bound = _bounds.PINV * _bounds.unit(known.a.shape, case.dtype, known.kappa)
-    what = f"‖X − A⁺‖/‖A⁺‖ with {options or 'the default cutoff'}"
+    what = f"‖X − A⁺‖/‖A⁺‖ with {cut}"
     return Measurement(known.error(found.x), bound, known.kappa, known.rank, what)
 
 

@@ -21,7 +21,7 @@ WEIGHTS = np.asarray([2.0, -1.0, 3.0])
 
 def _cases(target: Target, level: str) -> Iterator[Case]:
     for dtype in _gallery.dtypes(target, level):
-        if level == "quick" and dtype not in ("float64", "complex128"):
+        if dtype not in ("float64", "complex128"):
             continue
         field = "complex" if dtype.startswith("complex") else "real"
         every = level == "full" or dtype == "float64"

@@ -43,6 +43,6 @@ def _failures(grid: Grid, target: str) -> Iterator[str]:
             what = what.removeprefix(f"  check     {check}: ").partition(" (/")[0]
             if first.value > 0:
                 what += f": {first.value:.2g}, {first.units:.2g} times the bound"
-            code = first.recipe.removeprefix("a = ")
-            cells = (f"{promise} {check} ({len(failures)}×)", what, f"`{code}`")
+            code = "<br>".join(f"`{line}`" for line in first.recipe.splitlines())
+            cells = (f"{promise} {check} ({len(failures)}×)", what, code)
             yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
