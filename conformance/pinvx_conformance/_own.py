@@ -86,7 +86,7 @@ def _jax() -> dict[str, Any]:
     return {
         "pinv": jnp.linalg.pinv,
         "lstsq": lambda a, b, **o: Solved(*solve(a, b, **o)),
-        "declared": NO_RANK | NO_ATOL | NO_BATCH | NO_HALF,
+        "declared": NO_RANK | NO_ATOL | NO_BATCH | NO_HALF | CONVERTS,
     }
 
 

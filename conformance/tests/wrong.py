@@ -74,6 +74,13 @@ def inverts_a_tiny_sigma(a, *, rtol=None, **options):
     return plain(a, rtol=1e-30 if rtol is None else rtol, **options)
 
 
+@wrong("P4", check="P4-default_rtol", lacks=("return_rank",))
+def ten_times_the_default(a, *, rtol=None, **options):
+    """Without a rank to give it away."""
+    floor = 10 * max(*a.shape[-2:], 1) * np.finfo(a.dtype).eps if a.dtype.kind in "fc" else None
+    return plain(a, rtol=floor if rtol is None else rtol, **options)
+
+
 @wrong("P4", check="P4-rtol")
 def counts_at_the_cutoff(a, *, rtol=None, **options):
     return plain(a, rtol=rtol and rtol * (1 - 1e-12), **options)

@@ -79,7 +79,11 @@ def _few(target: Target, level: str) -> Iterator[Case]:
     return (replace(case, rhs=rhs_of(case)) for case in _gallery.few(target, level))
 
 
-@check("P9", needs=("lstsq",), cases=_few)
+def _vectors(target: Target, level: str) -> Iterator[Case]:
+    return (replace(case, rhs=rhs_of(case, 1)) for case in _gallery.few(target, level))
+
+
+@check("P9", needs=("lstsq",), cases=_vectors)
 def vector(target: Target, case: Case) -> Measurement:
     """A right-hand side of one dimension is a vector, and x is one too."""
     assert target.lstsq is not None  # the check needs it
@@ -92,7 +96,7 @@ def vector(target: Target, case: Case) -> Measurement:
     return Measurement(error, bound, known.kappa, known.rank, "‖x − A⁺b‖ over its natural scale")
 
 
-@check("P10", needs=("lstsq", "residuals"), cases=_few)
+@check("P10", needs=("lstsq", "residuals"), cases=_vectors)
 def vector_residual(target: Target, case: Case) -> None:
     """For a vector, one residual for each matrix: shape ()."""
     assert target.lstsq is not None  # the check needs it
