@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +22,10 @@ def works(name: str) -> bool:
 
 def describe(name: str) -> Library:
     """Return PyTorch on one device as the suite sees it."""
+    with warnings.catch_warnings():
+        # PyTorch's forward mode compiles its rules on first use, and warns of its own way to do it.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.func.jvp(torch.linalg.inv, (torch.eye(1),), (torch.eye(1),))
     return Library(
         name=name,
         version=torch.__version__,
