@@ -103,25 +103,47 @@ def pinv_vjp(lib: Adapter, a: Array, x: Array, g: Array) -> Array:
 
 @dataclass(frozen=True)
 class Factorize:
-    """(A, rtol, atol) -> (W, Z, rank, σ), constants for every derivative.
+    """(A, rtol, atol) -> (W, Z, rank, σ) with A⁺ = W Zᴴ.
 
     The rules that apply W and Z know what they are made of, and differentiate with respect to A.
+    But JAX transposes what is linear, and a product with W Zᴴ that was transposed knows no rule:
+    its derivative (that is, the Hessian) needs those of W and Z. They are not unique, and any
+    pair with dW Zᴴ + W dZᴴ = dX will do, since W and Z are used in this product alone.
     """
 
     algorithm: Algorithm
 
-    differentiable = (False, False, False, False)
+    differentiable = (True, True, False, False)
 
     def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, ...]:
         """Compute the factored form of A⁺."""
         return tuple(self.algorithm(lib, a, rtol, atol))
 
-    def jvp(self, *_: Any) -> tuple[None, ...]:
-        """Nothing is differentiable."""
-        return (None,) * 4
+    def jvp(
+        self,
+        lib: Adapter,
+        inputs: tuple[Any, ...],
+        outputs: tuple[Array, ...],
+        tangents: tuple[Any, ...],
+    ) -> tuple[Array | None, ...]:
+        """Return dW and dZ for dA.
+
+        The three terms of `pinv_jvp` with X = W Zᴴ, each shared out to one side:
+        dW = −W Zᴴ dA W + (I − X A) dAᴴ Z WᴴW and dZ = (I − A X) dA W ZᴴZ.
+        """
+        a, da = inputs[0], tangents[0]
+        w, z, *_ = outputs
+        if da is None:
+            return (None,) * 4
+        h, dot = lib.adjoint, lib.matmul
+        u = dot(dot(h(da), z), dot(h(w), w))
+        v = dot(dot(da, w), dot(h(z), z))
+        dw = u - dot(w, dot(h(z), dot(a, u)) + dot(h(z), dot(da, w)))
+        dz = v - dot(a, dot(w, dot(h(z), v)))
+        return dw, dz, None, None
 
     def vjp(self, *_: Any) -> tuple[None, ...]:
-        """Nothing is differentiable."""
+        """Return nothing: `Solve` sends what there is to A itself."""
         return (None,) * 3
 
 
