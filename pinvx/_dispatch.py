@@ -135,12 +135,14 @@ def installed_version(name: str) -> str | None:
             return None
     except ValueError:  # a module made by hand, without a spec
         return "unknown"
-    # CuPy's distributions are named after the CUDA version, so the module has to lead to them.
-    for distribution in (name, *importlib.metadata.packages_distributions().get(name, ())):
-        try:
-            return importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    # CuPy's distributions are named after the CUDA version, so the module has to lead to them; this
+    # reads the metadata of every distribution, and so comes second.
+    for distribution in importlib.metadata.packages_distributions().get(name, ()):
+        return importlib.metadata.version(distribution)
     return "unknown"
 
 
