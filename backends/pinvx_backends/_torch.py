@@ -56,8 +56,14 @@ class TorchAdapter(Adapter):
         return torch.matmul(x, y)
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
-        """Evaluate the rule as a node of PyTorch's graph, if there is anything to record."""
-        return _WithDerivative.apply(rule, self, *inputs)
+        """Evaluate the rule as a node of PyTorch's graph."""
+        if not torch.compiler.is_compiling():
+            return _WithDerivative.apply(rule, self, *inputs)
+        if torch.is_grad_enabled() and any(
+            isinstance(x, torch.Tensor) and x.requires_grad for x in inputs
+        ):
+            return _Compiled.apply(rule, self, *inputs)
+        return rule.value(self, *inputs)
 
     def write(self, out: torch.Tensor, x: torch.Tensor, function: str) -> torch.Tensor:
         """Copy into `out`, under PyTorch's rule that `out` takes no part in differentiation."""
@@ -82,15 +88,9 @@ class _WithDerivative(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
-        ctx.rule, ctx.lib, *arrays = inputs
-        ctx.set_materialize_grads(False)
-        constant = [x for x, d in zip(output, ctx.rule.differentiable, strict=True) if not d]
-        ctx.mark_non_differentiable(*constant)
-        ctx.is_tensor = [isinstance(x, torch.Tensor) for x in arrays]
-        ctx.numbers = [None if t else x for x, t in zip(arrays, ctx.is_tensor, strict=True)]
-        tensors = [x for x, t in zip(arrays, ctx.is_tensor, strict=True) if t]
-        ctx.save_for_backward(*tensors, *output)
-        ctx.save_for_forward(*tensors, *output)
+        rule, lib, *arrays = inputs
+        _remember(ctx, rule, lib, arrays, output)
+        ctx.save_for_forward(*[x for x in arrays if isinstance(x, torch.Tensor)], *output)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> tuple[torch.Tensor | None, ...]:
@@ -118,6 +118,35 @@ class _WithDerivative(torch.autograd.Function):
         ]
         outputs = _WithDerivative.apply(rule, lib, *batched)
         return outputs, (0,) * len(outputs)
+
+
+class _Compiled(torch.autograd.Function):
+    """A rule inside `torch.compile`, which takes reverse mode alone and wants `ctx` in `forward`."""
+
+    @staticmethod
+    def forward(ctx: Any, rule: Rule, lib: TorchAdapter, *inputs: Any) -> tuple[torch.Tensor, ...]:
+        output = rule.value(lib, *inputs)
+        _remember(ctx, rule, lib, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> tuple[Any, ...]:
+        needed = ctx.needs_input_grad[2:]
+        return None, None, *ctx.rule.vjp(ctx.lib, *_saved(ctx), cotangents, needed)
+
+
+def _remember(
+    ctx: Any, rule: Rule, lib: TorchAdapter, inputs: Any, output: tuple[torch.Tensor, ...]
+) -> None:
+    ctx.rule, ctx.lib = rule, lib
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(
+        *[x for x, d in zip(output, rule.differentiable, strict=True) if not d]
+    )
+    ctx.is_tensor = [isinstance(x, torch.Tensor) for x in inputs]
+    ctx.numbers = [None if t else x for x, t in zip(inputs, ctx.is_tensor, strict=True)]
+    tensors = [x for x, t in zip(inputs, ctx.is_tensor, strict=True) if t]
+    ctx.save_for_backward(*tensors, *output)
 
 
 def _saved(ctx: Any) -> tuple[tuple[Any, ...], tuple[torch.Tensor, ...]]:
