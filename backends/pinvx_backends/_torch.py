@@ -121,7 +121,7 @@ class _WithDerivative(torch.autograd.Function):
 
 
 class _Compiled(torch.autograd.Function):
-    """A rule inside `torch.compile`, which takes reverse mode alone and wants `ctx` in `forward`."""
+    """A rule in `torch.compile`, which takes reverse mode alone and wants `ctx` in `forward`."""
 
     @staticmethod
     def forward(ctx: Any, rule: Rule, lib: TorchAdapter, *inputs: Any) -> tuple[torch.Tensor, ...]:
