@@ -183,7 +183,7 @@ def lstsq_jvp(
     >>> import numpy as np, pinvx
     >>> a, b = np.asarray([[1.0], [1.0]]), np.asarray([1.0, 3.0])
     >>> dx, dresiduals = pinvx.lstsq_jvp(a, b, 0 * a, np.asarray([1.0, 0.0]))
-    >>> dx, float(dresiduals)  # the mean moves by 1/2, the squared residual by −2
+    >>> dx, round(float(dresiduals), 12)  # the mean moves by 1/2, the squared residual by −2
     (array([0.5]), -2.0)
     """
     e, inputs, x = _solved(a, b, "lstsq_jvp", rtol=rtol, atol=atol, rcond=rcond, method=method)

@@ -57,7 +57,7 @@ def penrose_residuals(a: Array, x: Array, /) -> PenroseResiduals:
     --------
     >>> import numpy as np, pinvx
     >>> a = np.arange(6.0).reshape(3, 2)
-    >>> max(pinvx.penrose_residuals(a, pinvx.pinv(a))) < 1e-14
+    >>> bool(max(pinvx.penrose_residuals(a, pinvx.pinv(a))) < 1e-14)
     True
     >>> float(pinvx.penrose_residuals(a, a.T).axa) > 1
     True
