@@ -1,0 +1,1 @@
+"""An adapter for `example_arrays`."""

@@ -1,0 +1,160 @@
+"""Who may import whom, what the documents say, and that their examples run."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pinvx
+from pinvx import _dispatch
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted(m.name for m in pkgutil.walk_packages(pinvx.__path__, "pinvx."))
+
+
+def test_import_contracts():
+    code = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "KEPT" in done.stdout
+    assert "BROKEN" not in done.stdout
+
+
+def imports(path):
+    """The root modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module.partition(".")[0]
+
+
+def test_the_core_imports_one_library():
+    """`rich` is the table of the command, and may be missing."""
+    for path in (ROOT / "pinvx").rglob("*.py"):
+        allowed = {"pinvx", "array_api_compat", *sys.stdlib_module_names}
+        if path.parent.name == "_command":
+            allowed |= {"rich"}
+        assert set(imports(path)) <= allowed, path
+
+
+def test_nothing_imports_the_tests():
+    for folder in ("pinvx", "backends", "conformance/pinvx_conformance"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert "tests" not in set(imports(path)), path
+
+
+def test_an_adapter_imports_its_own_library():
+    """And pinvx's public names; NumPy only where the library is built on it."""
+    for path in (ROOT / "backends" / "pinvx_backends").glob("_[a-z]*.py"):
+        own = path.stem.removeprefix("_")
+        allowed = {"pinvx", own, *sys.stdlib_module_names} | ({"numpy"} if own == "jax" else set())
+        assert set(imports(path)) <= allowed, path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "backends" / "pinvx_backends").glob("_[a-z]*.py")))
+def test_an_adapter_needs_only_what_is_public(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pinvx"):
+            assert node.module == "pinvx"
+            assert {alias.name for alias in node.names} <= set(pinvx.__all__)
+
+
+# Names of places on somebody's machine, in any file that is shipped or read.
+MACHINE = re.compile(
+    r"(?<![\w.])/(work|home|root|Users|tmp|mnt|private)/[\w.]|[A-Z]:\\\\|\.\./shared"
+)
+TEXT = {".py", ".md", ".toml", ".txt", ".cfg", ".yaml", ".yml", ".html", ".json", ".csv"}
+
+
+def documents():
+    skipped = {"__pycache__", "build", "dist"}
+    for path in sorted(ROOT.rglob("*")):
+        parts = path.relative_to(ROOT).parts
+        hidden = any(p.startswith(".") and p != ".ci" for p in parts) or skipped & set(parts)
+        if path.is_file() and not hidden and (path.suffix in TEXT or parts[0] == ".ci"):
+            yield path
+
+
+def test_no_file_names_a_machine():
+    found = []
+    for path in documents():
+        if path == Path(__file__):
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if MACHINE.search(line):
+                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    assert not found, "\n".join(found)
+
+
+def test_a_machine_would_be_seen():
+    for line in ("see /home/me/notes", "cd /tmp/x", "open('/root/a')", "../shared/a.md"):
+        assert MACHINE.search(line), line
+    for line in ("https://example.org/home/x", "numpy/tmp/x", "a / root / b", "/usr/bin/env"):
+        assert not MACHINE.search(line), line
+
+
+# Examples
+
+
+@pytest.fixture
+def registry():
+    """An example registers a backend."""
+    registered = dict(_dispatch._registered)
+    yield
+    _dispatch._registered.clear()
+    _dispatch._registered.update(registered)
+    _dispatch._by_namespace.clear()
+    _dispatch._by_type.clear()
+
+
+def run_examples(examples):
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    report = []
+    for example in examples:
+        runner.run(example, out=report.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(report)
+    return runner.tries
+
+
+@pytest.mark.parametrize("module", ["pinvx", *(m for m in MODULES if not m.endswith("__main__"))])
+def test_examples_run(module, registry):
+    found = importlib.import_module(module)
+    run_examples(doctest.DocTestFinder().find(found, found.__name__, module=found))
+
+
+FUNCTIONS = [name for name in pinvx.__all__ if not isinstance(getattr(pinvx, name), type)]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_public_function_has_an_example_that_runs(name, registry):
+    function = getattr(pinvx, name)
+    examples = doctest.DocTestFinder(recurse=False).find(function, name, globs={})
+    assert run_examples(examples) > 0
+    assert "Parameters\n" in function.__doc__ or name == "backends"
+    assert "Examples\n" in function.__doc__
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_parameter_is_described(name):
+    function = getattr(pinvx, name)
+    code = function.__code__
+    parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    for parameter in parameters:
+        assert re.search(
+            rf"^\s*(.*, )?{parameter}(,.*)?( :.*)?$", function.__doc__, re.MULTILINE
+        ), parameter
