@@ -114,6 +114,15 @@ def test_lstsq_without_a_matrix_worth_the_name(lib, dtype):
     assert np.isnan(lib.numpy(fit.residuals)).all()
 
 
+def test_an_infinite_b_is_no_infinite_x(lib, dtype):
+    """Whether ∞ + ∞ − ∞ appears depends on signs and summation order: NaN always, then."""
+    for value in values(dtype):
+        fit = pinvx.lstsq(lib.array(np.ones((2, 1)), dtype), lib.array([value, 1.0], dtype))
+        assert np.isnan(lib.numpy(fit.x)).all()
+        assert np.isnan(lib.numpy(fit.residuals)).all()
+        assert int(fit.rank) == 1
+
+
 def test_derivatives(lib, dtype):
     a = lib.array(poisoned(CASE, dtype), dtype)
     n = len(values(dtype))
