@@ -8,6 +8,7 @@ written an adapter for works with this class as it stands.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import array_api_compat
@@ -93,7 +94,32 @@ class Adapter:
         """Return the product in the full precision of the dtype, whatever the user's settings."""
         return x @ y
 
+    def inv(self, x: Array) -> Array:
+        """Return the inverse of each square matrix, and anything where there is none.
+
+        Whoever asks checks the result. NaN for the whole batch stands for an error.
+        """
+        try:
+            return self.xp.linalg.inv(x)
+        except Exception:  # every library has an error of its own for a singular matrix
+            return self.xp.full_like(x, float("nan"))
+
+    def cholesky(self, x: Array) -> Array:
+        """Return the lower Cholesky factor of each matrix, and anything where there is none."""
+        try:
+            return self.xp.linalg.cholesky(x)
+        except Exception:  # likewise, for a matrix that is not positive definite
+            return self.xp.full_like(x, float("nan"))
+
     # Around the algorithm.
+
+    def quiet(self) -> AbstractContextManager[Any]:
+        """Return a context in which overflow and NaN give no warning."""
+        return nullcontext()
+
+    def all(self, x: Array) -> bool:
+        """Read whether all of `x` is true."""
+        return bool(self.xp.all(x))
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Array, ...]:
         """Evaluate `rule` so that the library's automatic differentiation uses its derivatives."""

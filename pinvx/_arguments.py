@@ -10,12 +10,14 @@ from ._dispatch import adapter_of
 from ._dtypes import Precision, floating_dtype, precision
 from ._errors import describe, sentence
 from ._factor._eigh import eigh
+from ._factor._ladder import ladder
 from ._factor._svd import svd
 from ._typing import Array, DType
 
-# The way each `method` computes a pseudoinverse; a Hermitian matrix has its own.
-METHODS: dict[str, Algorithm] = {"auto": svd, "svd": svd}
+# How each `method` factorizes: for A⁺ itself, for A⁺ of a Hermitian matrix, for solving equations.
+PINV: dict[str, Algorithm] = {"auto": ladder, "svd": svd}
 HERMITIAN: dict[str, Algorithm] = {"auto": eigh, "svd": eigh}
+LSTSQ: dict[str, Algorithm] = {"auto": svd, "svd": svd}
 
 
 class Matrix(NamedTuple):
@@ -126,14 +128,13 @@ def equations(a: Array, b: Array, function: str) -> Equations:
     return Equations(Matrix(lib, a, dtype, known), b, batch, b_shape, is_vector)
 
 
-def algorithm(method: str, function: str, *, hermitian: bool = False) -> Algorithm:
-    """Return the algorithm that a `method` names."""
-    table = HERMITIAN if hermitian else METHODS
+def algorithm(methods: dict[str, Algorithm], method: str, function: str) -> Algorithm:
+    """Return the algorithm that a `method` names in one of the tables above."""
     try:
-        return table[method]
+        return methods[method]
     except (KeyError, TypeError):
         raise ValueError(
-            sentence(f"{function}: unknown method {method!r}", f"pass one of {sorted(table)}")
+            sentence(f"{function}: unknown method {method!r}", f"pass one of {sorted(methods)}")
         ) from None
 
 

@@ -289,7 +289,7 @@ def _solved(
     e = arguments.equations(a, b, function)
     lib, a, _, known = e.matrix
     rtol, atol = tolerances(lib, a, known, function, **options)
-    factorize = Factorize(arguments.algorithm(method, function))
+    factorize = Factorize(arguments.algorithm(arguments.LSTSQ, method, function))
     w, z, *_ = lib.differentiable(factorize, a, rtol, atol)
     inputs = (a, e.b, w, z)
     return e, inputs, lib.differentiable(Solve(), *inputs)[0]

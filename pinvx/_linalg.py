@@ -1,7 +1,8 @@
 """The public functions: docstring, namespace, validation and one call.
 
 From `pinv` to LAPACK in three files: this one, `_derivative.py` (the rule `Pinv`) and
-`_factor/_svd.py`, which calls the library's own `linalg.svd`.
+`_factor/_svd.py`, which calls the library's own `linalg.svd`. (`method="auto"` chooses in
+`_factor/_ladder.py` first.)
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ def pinv(
         An array of the shape and dtype of the result to write it into, for a library whose arrays
         can be written to.
     method : {"auto", "svd"}
-        "svd" is always the formula above (with eigenvalues if `hermitian`); "auto" may take a
-        faster way to the same result.
+        "svd" is always the formula above (with eigenvalues if `hermitian`). "auto" takes a faster
+        way where it is certified to give the same, and reads one boolean from the device for each
+        way that it tries.
 
     Returns
     -------
@@ -106,7 +108,8 @@ def pinv(
            [0. , 0. , 0.5]])
     """
     m = arguments.matrix(a, "pinv")
-    algorithm = arguments.algorithm(method, "pinv", hermitian=hermitian)
+    methods = arguments.HERMITIAN if hermitian else arguments.PINV
+    algorithm = arguments.algorithm(methods, method, "pinv")
     rtol, atol = tolerances(m.lib, m.a, m.known, "pinv", rtol=rtol, atol=atol, rcond=rcond)
     a = m.a
     if hermitian:
@@ -215,8 +218,7 @@ def lstsq(
     """
     e = arguments.equations(a, b, "lstsq")
     lib, a, dtype, known = e.matrix
-    algorithm = arguments.algorithm("svd" if singular_values else method, "lstsq")
-    arguments.algorithm(method, "lstsq")
+    algorithm = arguments.algorithm(arguments.LSTSQ, method, "lstsq")
     rtol, atol = tolerances(lib, a, known, "lstsq", rtol=rtol, atol=atol, rcond=rcond)
     # A column of b with an infinity gives NaN, not infinities whose signs depend on the library.
     finite = lib.xp.isfinite(e.b)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.linalg import _umath_linalg
 
 from pinvx import Adapter
 
@@ -37,6 +38,21 @@ class NumpyAdapter(Adapter):
     def adjoint(self, x: Any) -> Any:
         """Return the conjugate transpose; a real array is not copied."""
         return x.mT.conj() if x.dtype.kind == "c" else x.mT
+
+    def inv(self, x: Any) -> Any:
+        """Return the inverse, with NaN for the singular matrices of a batch alone.
+
+        `numpy.linalg.inv` raises for the whole batch; what it calls does not.
+        """
+        return _umath_linalg.inv(x)
+
+    def cholesky(self, x: Any) -> Any:
+        """Return the lower Cholesky factor, with NaN for the matrices without one alone."""
+        return _umath_linalg.cholesky_lo(x)
+
+    def quiet(self) -> Any:
+        """Return a context without warnings of NumPy's."""
+        return np.errstate(all="ignore")
 
     def matmul(self, x: Any, y: Any) -> Any:
         """Return the product; NaN and infinity are values like others, and need no warning."""

@@ -55,6 +55,14 @@ class TorchAdapter(Adapter):
             return torch.matmul(x.to(wide), y.to(wide)).to(x.dtype)
         return torch.matmul(x, y)
 
+    def inv(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the inverse; a singular matrix raises nothing, and reads nothing back."""
+        return torch.linalg.inv_ex(x).inverse
+
+    def cholesky(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the lower Cholesky factor; a failure raises nothing, and reads nothing back."""
+        return torch.linalg.cholesky_ex(x).L
+
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule as a node of PyTorch's graph."""
         if not torch.compiler.is_compiling():

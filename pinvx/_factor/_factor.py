@@ -13,21 +13,22 @@ class Factor(NamedTuple):
 
     The singular value decomposition A = U Σ Vᴴ gives W = V Σ⁺ and Z = U, a QR decomposition
     gives W = R⁻¹ and Z = Q, the normal equations give W = (AᴴA)⁻¹ and Z = A. The factored form of
-    (Aᴴ)⁺ = Z Wᴴ is the same pair the other way round.
+    (Aᴴ)⁺ = Z Wᴴ is the same pair the other way round. What gives A⁺ itself has Z = I.
     """
 
     w: Array
     """Shape (..., N, K)."""
-    z: Array
-    """Shape (..., M, K)."""
+    z: Array | None
+    """Shape (..., M, K); None stands for the identity."""
     rank: Array
     """Integers, the batch shape."""
-    s: Array
-    """The singular values, descending, shape (..., min(M, N)); NaN where A is not finite."""
+    s: Array | None
+    """The singular values, descending, shape (..., min(M, N)); NaN where A is not finite. None
+    where they were not computed."""
 
     def pinv(self, lib: Adapter) -> Array:
         """Return A⁺, shape (..., N, M)."""
-        return lib.matmul(self.w, lib.adjoint(self.z))
+        return self.w if self.z is None else lib.matmul(self.w, lib.adjoint(self.z))
 
 
 def apply(lib: Adapter, w: Array, z: Array, b: Array) -> Array:

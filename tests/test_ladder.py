@@ -1,0 +1,118 @@
+"""`method="auto"`: every rung is taken where it should be, and accepts nothing that is wrong.
+
+The ladder leaves small matrices to the decomposition, for speed; here it takes them all, so that
+the gallery of exact matrices reaches every rung.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bounds import VALUE, assert_close, eps_of, unit
+from pinvx_conformance import check_pinv, matrices
+
+import pinvx
+from pinvx._dispatch import adapter_of
+from pinvx._factor import _ladder
+from pinvx._factor._certificate import judge
+
+# What each of these has to get past: a Gram matrix that loses small entries, rows of many scales,
+# pivots that do not show the rank, growth in the elimination, σ near the cutoff, no inverse at all.
+ADVERSARIES = (
+    *(matrices.lauchli(5, mu=2.0**-k) for k in (8, 20, 26, 30)),
+    *(matrices.spectrum(12, 5, kappa=10.0**k) for k in (0, 2, 4, 6, 8, 12)),
+    *(matrices.spectrum(5, 12, kappa=10.0**k) for k in (2, 6)),
+    *(matrices.spectrum(9, 9, kappa=10.0**k) for k in (2, 6, 12)),
+    *(matrices.spectrum(40, 24, kappa=10.0**k) for k in (1, 5, 7)),
+    matrices.low_rank(12, 5, 3),
+    matrices.low_rank(9, 9, 8),
+    matrices.low_rank(40, 24, 23),
+    matrices.kahan(12),
+    matrices.wilkinson(24),
+    matrices.hilbert(8, 8),
+    matrices.hilbert(12, 6),
+    matrices.vandermonde(12, 6),
+    matrices.graded(12, 5, by="rows"),
+    matrices.graded(12, 5, by="columns"),
+    matrices.permutation(9),
+    matrices.jordan(6),
+    matrices.zeros(4, 3),
+)
+
+
+@pytest.fixture
+def decomposed(monkeypatch):
+    """The shapes that reach the last rung."""
+    shapes = []
+    svd = _ladder.svd
+
+    def recorded(lib, a, rtol, atol):
+        shapes.append(tuple(a.shape))
+        return svd(lib, a, rtol, atol)
+
+    monkeypatch.setattr(_ladder, "svd", recorded)
+    monkeypatch.setattr(_ladder, "SMALL", 1)
+    return shapes
+
+
+@pytest.mark.parametrize("namespace", ["numpy", "torch", "array_api_strict"])
+@pytest.mark.parametrize("recipe", ADVERSARIES, ids=str)
+def test_no_rung_accepts_what_is_wrong(namespace, recipe, decomposed):
+    del decomposed  # for its patch alone
+    check_pinv(pinvx.pinv, recipe, namespace=namespace, level="full")
+
+
+@pytest.mark.parametrize(
+    "shape", [(9, 9), (40, 40), (12, 5), (60, 30), (5, 12), (4, 12, 5)], ids=str
+)
+def test_full_rank_needs_no_decomposition(lib, shape, decomposed):
+    if lib.library == "jax":
+        pytest.skip("compiled code cannot read which rung to take, and takes the last")
+    pinvx.pinv(lib.array(np.random.default_rng(0).standard_normal(shape)))
+    assert decomposed == []
+
+
+def test_deficient_matrices_go_down_alone(lib, decomposed):
+    if lib.library == "jax":
+        pytest.skip("compiled code cannot read which rung to take, and takes the last")
+    a = np.random.default_rng(0).standard_normal((2, 3, 8, 5))
+    a[0, 1, :, 4] = a[0, 1, :, 0]
+    a[1, 2] = np.nan
+    rtol = np.full((2, 1), 1e-9)
+    x, rank = pinvx.pinv(lib.array(a), rtol=lib.array(rtol), return_rank=True)
+    # array-api-strict's `inv` raises for the whole batch, so the whole batch goes down.
+    assert decomposed == [(2, 3, 8, 5) if lib.library == "array_api_strict" else (2, 8, 5)]
+    assert np.asarray(rank).tolist() == [[5, 4, 5], [5, 5, 0]]
+    expected = np.linalg.pinv(a[0], rcond=1e-9)
+    for i in range(3):
+        kappa = 1.0 / min(np.linalg.svd(a[0, i])[1][:4])  # σ₁ is part of the scale of A⁺
+        tolerance = VALUE * unit((8, 5), "float64", max(kappa, 100.0))
+        assert_close(np.asarray(x)[0, i], expected[i], tolerance, what=f"item {i}")
+    assert np.isnan(np.asarray(x)[1, 2]).all()
+    assert np.isfinite(np.asarray(x)[1, :2]).all()
+
+
+def test_small_matrices_take_the_shortest_way(monkeypatch):
+    def unwanted(*_):
+        raise AssertionError("a rung was tried")
+
+    monkeypatch.setattr(_ladder, "inverse", unwanted)
+    assert pinvx.pinv(np.eye(3)).tolist() == np.eye(3).tolist()
+
+
+@pytest.mark.parametrize("n", [8, 40])  # measured whole, and by test vectors
+def test_the_certificate_refuses(n):
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((2 * n, n))
+    lib, y, rtol = adapter_of(a, "test", "a"), np.linalg.pinv(a), 2 * n * eps_of("float64")
+    assert judge(lib, a, y, rtol, 0.0, slack=8.0)
+    assert not judge(lib, a, y * (1 + 1e-9), rtol, 0.0, slack=8.0)
+    assert not judge(lib, a, y * np.nan, rtol, 0.0)
+    assert not judge(lib, a, np.zeros_like(y), rtol, 0.0)
+    bent = y.copy()
+    bent[-1, -1] += 1e-6 * abs(y).max()
+    assert not judge(lib, a, bent, rtol, 0.0, slack=8.0)
+    # A cutoff above the smallest singular value, relative and absolute: no proof, no acceptance.
+    s = np.linalg.svd(a, compute_uv=False)
+    assert not judge(lib, a, y, s[-1] / s[0], 0.0, slack=8.0)
+    assert not judge(lib, a, y, 0.0, s[-1], slack=8.0)
