@@ -31,6 +31,8 @@ class Backend:
     """Whether its arrays can be written to."""
     compiles: bool = False
     """Whether it compiles every operation anew for every shape."""
+    elsewhere: tuple[str, ...] = ()
+    """The dtypes that another row of the same library stands for, where each costs minutes."""
 
     def __str__(self) -> str:
         return self.tag
@@ -125,8 +127,14 @@ TABLE = (
     Backend("numpy", half=("float16",)),
     Backend("torch", half=("float16", "bfloat16")),
     Backend("torch:cuda", half=("float16", "bfloat16")),
-    # With JAX's switch to 64 bits and without it. Between them they have every dtype.
-    Backend("jax", dtypes=("float64", "complex128"), writes=False, compiles=True),
+    # With JAX's switch to 64 bits and without it.
+    Backend(
+        "jax",
+        dtypes=("float64", "complex128"),
+        elsewhere=("complex128",),
+        writes=False,
+        compiles=True,
+    ),
     Backend(
         "jax:x32",
         half=("float16", "bfloat16"),

@@ -7,7 +7,6 @@ such singular values without a rounding error, so a cutoff can be tested to the 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from bounds import VALUE, assert_close, eps_of, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,7 +29,7 @@ def diagonal(values, m, n, seed=0):
 
 
 def check(lib, a, dtype, expected, **options):
-    for method in METHODS:
+    for method in lib.some(METHODS):
         x, rank = pinvx.pinv(lib.array(a, dtype), return_rank=True, method=method, **options)
         b = lib.array(np.ones((*a.shape[:-1], 1)), dtype)
         fit = pinvx.lstsq(lib.array(a, dtype), b, method=method, **options)
@@ -108,8 +107,12 @@ def batch(values, m, n):
     return np.stack([a for a, _ in pairs]), [kept for _, kept in pairs]
 
 
-@pytest.mark.parametrize("name", ["rtol", "atol", "rcond"])
-def test_one_tolerance_for_each_matrix(lib, dtype, name):
+def test_one_tolerance_for_each_matrix(lib, dtype):
+    for name in lib.some(["rtol", "atol", "rcond"]):
+        check_one_tolerance_for_each_matrix(lib, dtype, name)
+
+
+def check_one_tolerance_for_each_matrix(lib, dtype, name):
     a, kept = batch([[4.0, 2.0, 1.0]] * 4, 4, 3)
     tolerances = np.asarray([0.0, 0.3, 0.6, 1.0])
     scale = 1.0 if name == "atol" else 4.0
