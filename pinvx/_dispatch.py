@@ -10,16 +10,18 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import array_api_compat
 
 from ._adapter import Adapter
 from ._errors import describe, sentence
 from ._typing import Array, Namespace
+
+if TYPE_CHECKING:
+    import importlib.metadata
 
 ENTRY_POINTS = "pinvx.backends"
 
@@ -130,6 +132,8 @@ def backends() -> tuple[BackendInfo, ...]:
 
 def installed_version(name: str) -> str | None:
     """Return the version of a top-level module's distribution without importing it, or None."""
+    import importlib.metadata  # here, since it costs more time than all of pinvx
+
     try:
         if importlib.util.find_spec(name) is None:
             return None
@@ -182,6 +186,8 @@ def _load(xp: Namespace) -> Adapter:
 
 
 def _entry_points() -> importlib.metadata.EntryPoints:
+    import importlib.metadata
+
     return importlib.metadata.entry_points(group=ENTRY_POINTS)
 
 

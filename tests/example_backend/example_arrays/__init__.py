@@ -31,10 +31,10 @@ complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
 finfo, isdtype = np.finfo, np.isdtype
 
 _STANDARD = """
-abs all any arange argsort asarray astype broadcast_to concat conj empty expand_dims eye full
-full_like imag isfinite isnan log2 logical_and matmul matrix_transpose max maximum mean min minimum
-moveaxis ones ones_like permute_dims real reshape result_type round sign sqrt squeeze stack sum
-take tril triu vecdot where zeros zeros_like
+abs all any arange argsort asarray astype broadcast_to concat conj cos cumulative_sum empty
+expand_dims eye full full_like imag isfinite isnan log2 logical_and matmul matrix_transpose max
+maximum mean min minimum moveaxis nonzero ones ones_like permute_dims real reshape result_type
+round sign sqrt squeeze stack sum take tril triu vecdot where zeros zeros_like
 """
 for _name in _STANDARD.split():
     globals()[_name] = _wrapped(getattr(np, _name))
