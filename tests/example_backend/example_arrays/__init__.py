@@ -31,10 +31,12 @@ complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
 finfo, isdtype = np.finfo, np.isdtype
 
 _STANDARD = """
-abs all any arange argsort asarray astype broadcast_to concat conj cos cumulative_sum empty
-expand_dims eye full full_like imag isfinite isnan log2 logical_and matmul matrix_transpose max
-maximum mean min minimum moveaxis nonzero ones ones_like permute_dims real reshape result_type
-round sign sqrt squeeze stack sum take tril triu vecdot where zeros zeros_like
+abs all any arange argmax argmin argsort asarray astype broadcast_to ceil clip concat conj cos
+count_nonzero cumulative_sum diff empty empty_like exp expand_dims eye flip floor full full_like
+hypot imag isfinite isinf isnan linspace log log1p log2 logical_and logical_not logical_or matmul
+matrix_transpose max maximum mean min minimum moveaxis nonzero ones ones_like permute_dims pow prod
+real repeat reshape roll round sign signbit sin sqrt square squeeze stack std sum take
+take_along_axis tan tanh tensordot tile tril triu trunc unstack var vecdot where zeros zeros_like
 """
 for _name in _STANDARD.split():
     globals()[_name] = _wrapped(getattr(np, _name))
