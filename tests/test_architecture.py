@@ -101,10 +101,11 @@ def test_no_file_names_a_machine():
     assert not found, "\n".join(found)
 
 
-def test_a_machine_would_be_seen():
-    for line in ("see /home/me/notes", "cd /tmp/x", "open('/root/a')", "../shared/a.md"):
+@pytest.mark.parametrize("place", ["home", "root", "tmp", "work", "Users"])
+def test_a_machine_would_be_seen(place):
+    for line in (f"see /{place}/me", f"open('/{place}/a')", f"cd /{place}/x/y"):
         assert MACHINE.search(line), line
-    for line in ("https://example.org/home/x", "numpy/tmp/x", "a / root / b", "/usr/bin/env"):
+    for line in (f"https://example.org/{place}/x", f"a/{place}/x", f"a / {place} / b"):
         assert not MACHINE.search(line), line
 
 
