@@ -440,3 +440,12 @@ def test_out_takes_no_part_in_differentiation(device):
     with torch.no_grad():
         assert pinvx.pinv(a, out=out) is out
     close(out, pinvx.pinv(a).detach())
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (40, 60)])  # decomposed, and by the ladder
+def test_results_carry_no_conjugate_bit(device, shape):
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(*shape, dtype=torch.complex128, generator=generator).to(device)
+    x = pinvx.pinv(a)
+    for result in (x, pinvx.pinv_vjp(a, x), pinvx.pinv_jvp(a, a), pinvx.lstsq(a, a).x):
+        assert not result.is_conj()

@@ -37,8 +37,11 @@ class TorchAdapter(Adapter):
         return x.device
 
     def adjoint(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the conjugate transpose, as a view."""
-        return x.mH
+        """Return the conjugate transpose; a real tensor is not copied.
+
+        `x.mH` would set the conjugate bit, which a result must not have: `numpy()` refuses it.
+        """
+        return x.mT.conj_physical() if x.is_complex() else x.mT
 
     def matmul(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Return the product in full precision.
