@@ -46,8 +46,9 @@ def judge(lib: Adapter, a: Array, y: Array, rtol: Any, atol: Any, *, slack: floa
     Returns
     -------
     array of bool, the batch shape
-        Whether no singular value is at or below the cutoff, and ‖Y − A⁺‖ ≤ ‖I − Y A‖ ‖A⁺‖ is as
-        small as the singular value decomposition would leave it.
+        Whether no singular value is at or below the cutoff, and ‖Y − A⁺‖ ≤ ‖I − Y A‖ ‖A⁺‖ is at
+        most slack·eps·‖A‖_F‖Y‖_F·‖A⁺‖. Beyond `EXACT` columns ‖I − Y A‖ is an estimate, and so the
+        first is near certain and not proved.
     """
     known = precision(lib.xp, a.dtype)
     assert known is not None  # checked at the call
