@@ -1,0 +1,59 @@
+"""The command line: `python -m benchmarks`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from . import grid, options, threads
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, show and keep; the exit status is 1 if a function of pinvx fails."""
+    chosen = options.parse(arguments)
+    if chosen.threads is not None:
+        threads.limit(chosen.threads)
+
+    # After that: what follows imports array libraries.
+    from rich.console import Console
+
+    from . import markdown, terminal
+    from .report import Report
+    from .run import Plan, run
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = 140
+    quick = chosen.quick
+    if chosen.source is not None:
+        report = Report.load(chosen.source)
+    else:
+        plan = Plan(
+            libraries=chosen.libraries,
+            functions=chosen.functions or grid.FUNCTIONS,
+            modes=chosen.modes or grid.MODES,
+            dtypes=chosen.dtypes or (grid.DTYPES[:1] if quick else grid.DTYPES),
+            kinds=chosen.kinds or tuple(grid.KINDS),
+            shapes=chosen.shapes or (grid.QUICK_SHAPES if quick else grid.SHAPES),
+            device=chosen.device,
+            budget=(0.05 if quick else 0.1) if chosen.budget is None else chosen.budget,
+        )
+        try:
+            report = run(plan, console)
+        except ValueError as impossible:
+            print(f"benchmarks: {impossible}", file=sys.stderr)
+            return 2
+    if chosen.json is not None and chosen.source is None:
+        report.save(chosen.json)
+    terminal.show(report, console, detail=chosen.detail)
+    if chosen.markdown is not None:
+        chosen.markdown.write_text(markdown.text(report), encoding="utf-8")
+    if chosen.chart is not None:
+        from . import chart  # here, since it needs matplotlib
+
+        chart.draw(report, chosen.chart, chosen.dtypes[0] if chosen.dtypes else None)
+    return 1 if any(cell.pinvx_failed for cell in report.cells) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

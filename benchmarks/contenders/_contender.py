@@ -1,0 +1,141 @@
+"""What the benchmark has to know of a library."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import pinvx
+
+from ..grid import Shape
+
+
+class Rivals(NamedTuple):
+    """A library's own function and pinvx's, called with the same arguments."""
+
+    own: Callable[..., Any]
+    pinvx: Callable[..., Any]
+    remark: str = ""
+    """What has to be known about the comparison."""
+
+
+class Match(NamedTuple):
+    """Two functions that do the same."""
+
+    function: str
+    """"pinv" or "lstsq"."""
+    mode: str
+    """"forward", or "backward" for the value and its gradient."""
+    own: str
+    """The name of the library's own function, with its driver where it has several."""
+    rivals: Callable[[Shape, float], Rivals]
+    """From the shape and the cutoff max(M, N)·eps to the two functions."""
+    memory: Callable[[Shape, int], int] = lambda shape, itemsize: 0
+    """From the shape and the bytes of a number to the bytes that the library's own function needs
+    beyond a few matrices of that shape."""
+
+
+class Contender:
+    """A library, and its own `pinv` and `lstsq`.
+
+    The arguments of the functions are those of `Problem`, as arrays of the library: A (and b), and
+    in the mode "backward" the cotangent of the result. They return an array, a tuple that starts
+    with the result (in the mode "backward": with the gradients of A and b), or a list with such a
+    thing for each matrix of the batch.
+    """
+
+    name: str
+    """The module."""
+    distributions: tuple[str, ...]
+    """What is installed to have it; their versions belong to the result."""
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of the distributions that are installed."""
+        found = {}
+        for name in self.distributions:
+            try:
+                found[name] = importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+        return found
+
+    def devices(self) -> Sequence[str]:
+        """Return the names of the devices here."""
+        return ("cpu",)
+
+    def device_name(self, device: str) -> str | None:
+        """Return what the maker calls a device, None for the CPU."""
+        return None
+
+    def matches(self) -> Sequence[Match]:
+        """Return what is compared, on each device alike."""
+        raise NotImplementedError
+
+    def scope(self, device: str) -> AbstractContextManager[Any]:
+        """Return the context in which arrays on this device are made and computed with."""
+        return nullcontext()
+
+    def array(self, values: Any, device: str, *, gradient: bool) -> Any:
+        """Return an array with the values and the dtype of a NumPy array."""
+        return values
+
+    def synchronise(self, device: str) -> Callable[[Any], Any] | None:
+        """Return what waits for a result, None where a function returns when it is done."""
+        return None
+
+    def numbers(self, x: Any) -> Any:
+        """Return an array as a NumPy array."""
+        return np.asarray(x)
+
+    def product(self, function: str) -> Callable[..., Any]:
+        """Return the matrix products that the fastest algorithm cannot do without.
+
+        With H = AᴴA, or AAᴴ for a wide matrix: H and its product with Aᴴ for "pinv", H and Aᴴb for
+        "lstsq".
+        """
+        return pinv_product if function == "pinv" else lstsq_product
+
+
+def adjoint(a: Any) -> Any:
+    """Return the conjugate transpose, in words that all libraries have; a real array stays a view."""
+    return a.swapaxes(-2, -1).conj()
+
+
+def pinv_product(a: Any) -> Any:
+    """Return (AᴴA) Aᴴ, or Aᴴ (AAᴴ)."""
+    h = adjoint(a)
+    return h @ (a @ h) if a.shape[-2] < a.shape[-1] else (h @ a) @ h
+
+
+def lstsq_product(a: Any, b: Any) -> Any:
+    """Return AᴴA, or AAᴴ, and Aᴴb."""
+    h = adjoint(a)
+    return (a @ h if a.shape[-2] < a.shape[-1] else h @ a), h @ b
+
+
+def one_by_one(function: Callable[..., Any]) -> Callable[..., list[Any]]:
+    """Return a function that goes through the matrices of a batch in a Python loop."""
+
+    def loop(*batches: Iterable[Any]) -> list[Any]:
+        return [function(*items) for items in zip(*batches, strict=True)]
+
+    return loop
+
+
+LOOP = "Python loop over the batch"
+
+
+def single_or_loop(shape: Shape, own: Callable[..., Any], mine: Callable[..., Any]) -> Rivals:
+    """Return the rivals for a library's function that takes one matrix only."""
+    if shape.batch is None:
+        return Rivals(own, mine)
+    return Rivals(one_by_one(own), mine, LOOP)
+
+
+def pinvx_solution(a: Any, b: Any) -> Any:
+    """Return the solution alone."""
+    return pinvx.lstsq(a, b).x

@@ -1,0 +1,141 @@
+"""Going through the grid."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from . import machine
+from .cell import measure, product
+from .contenders import CONTENDERS, Contender, Match, contender, installed
+from .grid import Shape
+from .problems import Problem, problem
+from .report import Report
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure."""
+
+    libraries: tuple[str, ...] | None
+    """None means all that are installed."""
+    functions: tuple[str, ...]
+    modes: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    kinds: tuple[str, ...]
+    shapes: tuple[Shape, ...]
+    device: str | None
+    """None means all."""
+    budget: float
+    """Seconds a cell."""
+
+
+@dataclass(frozen=True)
+class _Rival:
+    contender: Contender
+    device: str
+    matches: tuple[Match, ...]
+
+
+def run(plan: Plan, console: Console) -> Report:
+    """Measure all cells of a plan, with a progress bar.
+
+    An interrupt from the keyboard ends the run; what has been measured is returned.
+
+    Raises
+    ------
+    ValueError
+        If a library is unknown or not installed, or nothing is left to measure.
+    """
+    names = CONTENDERS if plan.libraries is None else plan.libraries
+    contenders = [contender(n) for n in names if plan.libraries is not None or installed(n)]
+    rivals = list(_rivals(plan, contenders))
+    if not rivals:
+        raise ValueError(
+            "nothing is left to measure. Hint: check --libraries, --device, --functions and "
+            "--modes; gradients are those of torch, jax and lineax."
+        )
+    present = {rival.contender.name for rival in rivals}
+    absent = [name for name in names if name not in present]
+    options = {
+        "modes": plan.modes,
+        "functions": plan.functions,
+        "budget": plan.budget,
+        "device": plan.device or "all",
+    }
+    report = Report(machine.describe(contenders), options, absent=absent)
+    start = time.perf_counter()
+    problems = len(plan.dtypes) * len(plan.shapes) * len(plan.kinds)
+    with _progress(console) as progress:
+        total = problems * sum(len(rival.matches) for rival in rivals)
+        task = progress.add_task("", total=total)
+        try:
+            for posed in _problems(plan):
+                for rival in rivals:
+                    for match in rival.matches:
+                        progress.update(task, description=_description(rival, match, posed))
+                        _measure(report, rival, match, posed, plan.budget)
+                        progress.advance(task)
+        except KeyboardInterrupt:
+            report.interrupted = True
+    report.seconds = round(time.perf_counter() - start, 1)
+    report.machine["load_at_end"] = machine.load()
+    return report
+
+
+def _rivals(plan: Plan, contenders: Sequence[Contender]) -> Iterator[_Rival]:
+    for each in contenders:
+        matches = tuple(
+            match
+            for match in each.matches()
+            if match.function in plan.functions and match.mode in plan.modes
+        )
+        for device in each.devices():
+            if matches and plan.device in (None, device):
+                yield _Rival(each, device, matches)
+
+
+def _problems(plan: Plan) -> Iterator[Problem]:
+    for dtype in plan.dtypes:
+        for shape in plan.shapes:
+            for kind in plan.kinds:
+                yield problem(shape, dtype, kind)
+
+
+def _measure(report: Report, rival: _Rival, match: Match, posed: Problem, budget: float) -> None:
+    """Measure a cell, and before the first cell of a function the matrix products."""
+    seconds = None
+    for cell in reversed(report.cells):
+        if cell.problem != (posed.dtype, posed.kind, str(posed.shape)):
+            break
+        same = (cell.library, cell.device, cell.function)
+        if same == (rival.contender.name, rival.device, match.function):
+            seconds = cell.product_seconds
+            break
+    if seconds is None:
+        seconds = product(rival.contender, rival.device, match.function, posed, budget / 4)
+    report.cells.append(
+        measure(rival.contender, rival.device, match, posed, seconds, budget)
+    )
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        # Drawing takes time from what is measured, so it is done seldom.
+        refresh_per_second=2,
+    )
+
+
+def _description(rival: _Rival, match: Match, posed: Problem) -> str:
+    gradient = " + gradient" if match.mode == "backward" else ""
+    return f"{match.own}{gradient} {posed.shape.label} {posed.dtype} {posed.kind} {rival.device}"
