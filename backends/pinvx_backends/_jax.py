@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.custom_derivatives import SymbolicZero
 
 from pinvx import Adapter, Rule
 
@@ -34,9 +36,35 @@ class JaxAdapter(Adapter):
         """Return the product; the precision is set here and not taken from the user's default."""
         return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
 
+    def inv_lower(self, x: Any) -> Any:
+        """Return the inverse of each lower triangular matrix."""
+        identity = jnp.broadcast_to(jnp.eye(x.shape[-1], dtype=x.dtype), x.shape)
+        return jax.lax.linalg.triangular_solve(x, identity, left_side=True, lower=True)
+
+    def norm2(self, x: Any) -> Any:
+        """Return ‖x‖_F² of each matrix, in the real dtype."""
+        return jnp.sum(jnp.real(x) ** 2 + jnp.imag(x) ** 2, axis=(-2, -1))
+
+    def branches(self, a: Any) -> bool:
+        """Return True: `branch` is traced."""
+        del a
+        return True
+
+    def branch(self, accepted: Any, taken: Callable[[], Any], refused: Callable[[], Any]) -> Any:
+        """Return the result of one of two functions, of which the program runs one."""
+        return jax.lax.cond(jnp.all(accepted), taken, refused)
+
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule as one compiled function with a derivative of its own."""
         return _compiled(rule, self, *inputs)
+
+    def constant(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
+        """Evaluate the rule with its derivative.
+
+        JAX transposes what is linear and forgets whose derivative it was: a constant that stands
+        in it is differentiated in the next order.
+        """
+        return self.differentiable(rule, *inputs)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -46,22 +74,54 @@ def _compiled(rule: Rule, lib: JaxAdapter, *inputs: Any) -> tuple[Any, ...]:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _with_derivative(rule: Rule, lib: JaxAdapter, *inputs: Any) -> tuple[Any, ...]:
-    return rule.value(lib, *inputs)
+    # JAX transposes what is linear, and can transpose nothing that has a batching rule of its own.
+    # What is linear chooses nothing by its values, and needs none.
+    return _in_batches(rule, lib)(*inputs) if _chooses(rule) else rule.value(lib, *inputs)
 
 
-@_with_derivative.defjvp
+@partial(_with_derivative.defjvp, symbolic_zeros=True)
 def _jvp(
     rule: Rule, lib: JaxAdapter, inputs: tuple[Any, ...], tangents: tuple[Any, ...]
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     # JAX makes the reverse mode out of this, by transposing what is linear in the tangents.
     outputs = _with_derivative(rule, lib, *inputs)
-    derivative = rule.jvp(lib, inputs, outputs, tangents)
+    known = tuple(None if isinstance(dx, SymbolicZero) else dx for dx in tangents)
+    derivative = rule.jvp(lib, inputs, outputs, known)
     return outputs, tuple(
         _zero_tangent(x) if dx is None else dx for x, dx in zip(outputs, derivative, strict=True)
     )
 
 
 def _zero_tangent(x: Any) -> Any:
+    if x is None:
+        return None
     if jnp.issubdtype(x.dtype, jnp.inexact):
         return jnp.zeros_like(x)
     return np.zeros(x.shape, dtype=jax.dtypes.float0)  # the tangent type of integers
+
+
+def _chooses(rule: Rule) -> bool:
+    """Tell whether the value of a rule may be a choice between algorithms, by `cond`."""
+    return hasattr(rule, "algorithm")
+
+
+def _in_batches(rule: Rule, lib: JaxAdapter) -> Any:
+    """Return the value of a rule as a function for which a mapped axis is a batch dimension.
+
+    `vmap` of a `cond` runs both branches, for every item, and picks. A rule takes batches itself,
+    and its `cond` asks whether all items of a batch are well: it remains a `cond`.
+    """
+    value = jax.custom_batching.custom_vmap(partial(rule.value, lib))
+
+    @value.def_vmap
+    def _(size: int, mapped: list[Any], *inputs: Any) -> tuple[Any, Any]:
+        batched = [
+            x if x is None or is_mapped else x[None]
+            for x, is_mapped in zip(inputs, mapped, strict=True)
+        ]
+        # The batch is that of A, also where one A goes with many tolerances.
+        batched[0] = jnp.broadcast_to(batched[0], (size, *batched[0].shape[1:]))
+        outputs = _in_batches(rule, lib)(*batched)
+        return outputs, jax.tree.map(lambda _: True, outputs)
+
+    return value
