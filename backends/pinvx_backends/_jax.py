@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
+from jax.sharding import NamedSharding, PartitionSpec
 
 from pinvx import Adapter, Rule
 
@@ -56,7 +58,12 @@ class JaxAdapter(Adapter):
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule as one compiled function with a derivative of its own."""
-        return _compiled(rule, self, *inputs)
+        compiled = partial(_compiled, rule, self)
+        sharded = [(x, spec) for x in inputs if (spec := _spec(x))]
+        if sharded:
+            shardings = _shardings(compiled, inputs, sharded)
+            compiled = jax.sharding.auto_axes(compiled, out_sharding=shardings)
+        return compiled(*inputs)
 
     def constant(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule with its derivative.
@@ -125,3 +132,49 @@ def _in_batches(rule: Rule, lib: JaxAdapter) -> Any:
         return outputs, jax.tree.map(lambda _: True, outputs)
 
     return value
+
+
+def _spec(x: Any) -> tuple[Any, ...]:
+    """Return the axes of a mesh over which the type of `x` shards it; nothing if it does not.
+
+    Where the axes of a mesh are explicit, the sharding is part of the type, as the dtype is. JAX
+    factorizes no such matrix, and refuses a product that sums over a sharded dimension.
+    """
+    sharding = getattr(getattr(x, "aval", None), "sharding", None)
+    spec = tuple(getattr(sharding, "spec", ()))
+    return spec if any(axes is not None for axes in spec) else ()
+
+
+def _shardings(
+    function: Callable[..., Any], inputs: tuple[Any, ...], sharded: list[tuple[Any, Any]]
+) -> Any:
+    """Return shardings for the outputs of a function inside which the compiler shards.
+
+    A dimension as long as a sharded dimension of an input is sharded like it: the rows of A are
+    the columns of A⁺. Lengths that are equal by chance cost a transfer, and no correctness.
+    """
+    mesh = sharded[0][0].aval.sharding.mesh
+    known = [
+        (i, n, axes)
+        for x, spec in sharded
+        for i, (n, axes) in enumerate(zip(x.shape, spec, strict=True))
+        if axes is not None
+    ]
+
+    def like_inputs(output: Any) -> Any:
+        spec: list[Any] = [None] * output.ndim
+        used: set[str] = set()
+        # The dimensions in the place of the input come first: a batch before the rest.
+        for i, n, axes in known:
+            places = [j for j in (i, *range(output.ndim)) if output.shape[j : j + 1] == (n,)]
+            names = {axes} if isinstance(axes, str) else set(axes)
+            if free := [j for j in places if spec[j] is None and not names & used]:
+                spec[free[0]] = axes
+                used |= names
+        return NamedSharding(mesh, PartitionSpec(*spec))
+
+    unsharded = [
+        x if x is None or not hasattr(x, "dtype") else jax.ShapeDtypeStruct(x.shape, x.dtype)
+        for x in inputs
+    ]
+    return jax.tree.map(like_inputs, jax.eval_shape(function, *unsharded))
