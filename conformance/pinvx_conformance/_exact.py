@@ -8,7 +8,7 @@ evaluated on embedded matrices and read off at the end.
 
 from __future__ import annotations
 
-from fractions import Fraction
+from math import ldexp
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,24 +45,34 @@ def rational(a: Any) -> Matrix:
     return fmpq_mat(*a.shape, [fmpq(*v.as_integer_ratio()) for v in wide.ravel().tolist()])
 
 
+# Bits kept behind the largest entry: `lo` begins 53 below, and entries as small as 2^−140 of
+# the largest still have a full float64.
+BITS = 200
+
+
 def split(x: Matrix, *, embedded: bool) -> Split:
     """Read a rational matrix back as floats, and un-embed it."""
     m, n = x.nrows(), x.ncols()
-    flat = [Fraction(int(q.p), int(q.q)) for q in x.entries()]
-    exponent = max((_exponent(v) for v in flat if v), default=0)
-    unit = Fraction(2) ** -exponent
-    scaled = [v * unit for v in flat]
-    hi = np.asarray([float(v) for v in scaled], dtype="float64")
-    rest = [float(v - Fraction(h)) for v, h in zip(scaled, hi.tolist(), strict=True)]
-    lo = np.asarray(rest, dtype="float64")
-    hi, lo = hi.reshape(m, n), lo.reshape(m, n)
+    numerators, denominator = x.numer_denom()
+    top, bottom = [int(v) for v in numerators.entries()], int(denominator)
+    longest = max((v.bit_length() for v in top), default=0)
+    exponent = longest - bottom.bit_length() if longest else 0
+    # Integers with BITS bits behind the point of 2^−exponent·X: no fraction needs to be reduced.
+    shift = BITS - exponent
+    up, down = max(shift, 0), bottom << max(-shift, 0)
+    scaled = [(v << up) // down for v in top]
+    unit = 1 << BITS
+    high = [v / unit for v in scaled]  # Python divides integers with one correct rounding
+    low = [(v - int(ldexp(h, BITS))) / unit for v, h in zip(scaled, high, strict=True)]
+    hi, lo = (np.asarray(part, dtype="float64").reshape(m, n) for part in (high, low))
     if embedded:
         hi, lo = _unembed(hi), _unembed(lo)
     return Split(hi, lo, exponent)
 
 
-def _exponent(v: Fraction) -> int:
-    return abs(v.numerator).bit_length() - v.denominator.bit_length()
+def nearest(q: Any) -> float:
+    """Return the float nearest to a rational number."""
+    return int(q.p) / int(q.q)
 
 
 def _unembed(x: Any) -> Any:
@@ -79,12 +89,17 @@ def pinv(a: Matrix) -> tuple[Matrix, int]:
     m, n = a.nrows(), a.ncols()
     if m == 0 or n == 0:
         return fmpq_mat(n, m), 0
+    if m < n:  # the echelon form of a wide matrix is long, that of a tall one nearly all zeros
+        x, r = pinv(a.transpose())
+        return x.transpose(), r
     echelon, r = a.rref()
     if r == 0:
         return fmpq_mat(n, m), 0
     rows = echelon.tolist()
     pivots = [next(j for j, v in enumerate(rows[i]) if v != 0) for i in range(r)]
     table = a.tolist()
+    if m == r:
+        return a.inv(), r
     b = fmpq_mat(m, r, [table[i][j] for i in range(m) for j in pivots])
     bt = b.transpose()
     x = (bt * b).solve(bt)

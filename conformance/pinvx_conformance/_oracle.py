@@ -1,8 +1,8 @@
 """The truth about a recipe: pseudoinverse, rank, condition and least squares, none of it in floats.
 
-The pseudoinverse is rational as long as every non-zero singular value counts. Where the
-cutoff drops some, singular vectors are needed, which are not rational, and mpmath computes
-them to 60 digits.
+The pseudoinverse is rational as long as every non-zero singular value counts. Where the cutoff
+drops some, singular vectors are needed, which are not rational, and `_truncate` has them to
+60 digits.
 """
 
 from __future__ import annotations
@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import mpmath
 import numpy as np
-from flint import fmpq, fmpq_mat
+from flint import fmpq
 
-from pinvx_conformance import _exact
+from pinvx_conformance import _exact, _truncate
 from pinvx_conformance._bounds import eps_of
 from pinvx_conformance._recipe import Recipe
-
-DIGITS = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,43 +121,18 @@ def _truncated(
 ) -> Truth:
     """Return the truth where the cutoff drops singular values that are not zero."""
     near = _exact.scale(np.asarray(a, dtype=_wide(a)), -shift)
-    with mpmath.workdps(DIGITS):
-        svd = mpmath.svd_c if a.dtype.kind == "c" else mpmath.svd_r
-        u, s, v = svd(mpmath.matrix(near.tolist()))
-        sigma = [s[i] for i in range(len(s))]
-        rank = sum(1 for value in sigma if value > cutoff)
-        x = (
-            v[:rank, :].H * mpmath.diag([1 / t for t in sigma[:rank]]) * u[:, :rank].H
-            if rank
-            else 0
-        )
-        gap = sigma[rank - 1] - (sigma[rank] if rank < len(sigma) else 0) if rank else 1
-        tail = mpmath.sqrt(sum(t * t for t in sigma[rank:])) / mpmath.norm(mpmath.matrix(sigma))
-        kappa = float(sigma[0] / gap) if rank else 1.0
-        blur = any(abs(t - cutoff) <= fuzz for t in sigma[:exact_rank])
-        rational = _from_mpmath(x, a.shape[::-1], a.dtype.kind == "c")
+    embedded = a.dtype.kind == "c"
+    sigma, below = _truncate.pinv(near.tobytes(), near.shape, str(near.dtype), cutoff)
+    rank = sum(1 for value in sigma if value > cutoff)
+    gap = sigma[rank - 1] - (sigma[rank] if rank < len(sigma) else 0) if rank else 1
+    tail = float(np.linalg.norm(sigma[rank:])) / float(np.linalg.norm(sigma))
+    kappa = float(sigma[0] / gap) if rank else 1.0
+    blur = any(abs(t - cutoff) <= fuzz for t in sigma[:exact_rank])
     exact = _exact.rational(near)
-    split = _split(rational, a, shift)
-    back = _scaled_back(exact, rational, shift)
-    return Truth(a, split, rank, max(kappa, 1.0), float(tail), blur or zeros_blur, back)
-
-
-def _from_mpmath(x: Any, shape: tuple[int, int], embedded: bool) -> Any:
-    n, m = shape
-    if isinstance(x, int):
-        return fmpq_mat(2 * n, 2 * m) if embedded else fmpq_mat(n, m)
-
-    def part(i: int, j: int, name: str) -> fmpq:
-        p, q = mpmath.libmp.to_rational(getattr(x[i, j], name)._mpf_)
-        return fmpq(int(p), int(q))
-
-    re = [[part(i, j, "real") for j in range(m)] for i in range(n)]
-    if not embedded:
-        return fmpq_mat(n, m, [v for row in re for v in row])
-    im = [[part(i, j, "imag") for j in range(m)] for i in range(n)]
-    top = [r + [-v for v in i] for r, i in zip(re, im, strict=True)]
-    bottom = [i + r for r, i in zip(re, im, strict=True)]
-    return fmpq_mat(2 * n, 2 * m, [v for row in top + bottom for v in row])
+    back = _scaled_back(exact, below, shift)
+    split = _exact.split(below, embedded=embedded)
+    split = split._replace(exponent=split.exponent - shift)
+    return Truth(a, split, rank, max(kappa, 1.0), tail, blur or zeros_blur, back)
 
 
 def _tiled(recipe: Recipe, dtype: str, rtol: float | None, atol: float) -> Truth:
@@ -210,7 +182,7 @@ def solution(
     columns = b.shape[1]
     table = r.tolist()
     squares = [sum((row[j] ** 2 for row in table), fmpq(0)) for j in range(columns)]
-    residuals = np.asarray([float(Fraction(int(q.p), int(q.q))) for q in squares])
+    residuals = np.asarray([_exact.nearest(q) for q in squares])
     split = _exact.split(x, embedded=known.embedded)
     norm_pinv = float(np.linalg.norm(known.x.value, 2)) if known.x.hi.size else 0.0
     norm_r = float(np.sqrt(np.sum(residuals)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -40,5 +39,4 @@ def _doubled(a: Any) -> float:
 
 
 def _norm(x: Any) -> float:
-    values = [float(Fraction(int(q.p), int(q.q))) for q in x.entries()]
-    return float(np.linalg.norm(np.asarray(values)))
+    return float(np.linalg.norm(np.asarray([_exact.nearest(q) for q in x.entries()])))

@@ -18,7 +18,8 @@ array([[1.        , 0.5       ],
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from math import lcm
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,22 +74,43 @@ def _product(a: Entries, b: Entries) -> Entries:
     return ar @ br.T + ai @ bi.T, ai @ br.T - ar @ bi.T
 
 
-def _adjoint(a: Entries) -> Entries:
-    return a[0].T, -a[1].T
+class _Integral(NamedTuple):
+    """Re and Im as integers over one denominator: products without a fraction to reduce."""
+
+    re: Any
+    im: Any
+    denominator: int
+
+    @property
+    def adjoint(self) -> _Integral:
+        return _Integral(self.re.T, -self.im.T, self.denominator)
+
+    @property
+    def entries(self) -> Entries:
+        over = np.frompyfunc(lambda v: Fraction(v, self.denominator), 1, 1)
+        return tuple(np.asarray(over(part), dtype=object) for part in self[:2])
 
 
-def _reflect(a: Entries, stream: Stream, field: str) -> Entries:
+def _integral(a: Entries) -> _Integral:
+    common = lcm(*(Fraction(v).denominator for part in a for v in part.ravel()))
+    whole = np.frompyfunc(lambda v: int(v * common), 1, 1)
+    return _Integral(*(np.asarray(whole(part), dtype=object) for part in a), common)
+
+
+def _reflect(a: _Integral, stream: Stream, field: str) -> _Integral:
     """(I − 2vvᴴ/vᴴv)·A for a random integer v: exactly unitary, and rational."""
-    (ar, ai), m = a, a[0].shape[0]
-    vr, vi = _random(stream, 9, field, m)
-    norm2 = int(np.sum(vr * vr + vi * vi)) if m else 0
+    re, im, denominator = a
+    vr, vi = _random(stream, 9, field, re.shape[0])
+    norm2 = int(np.sum(vr * vr + vi * vi)) if len(vr) else 0
     if norm2 == 0:
         return a
-    twice = Fraction(2, norm2)
-    sr, si = vr @ ar + vi @ ai, vr @ ai - vi @ ar
-    return (
-        ar - twice * (np.outer(vr, sr) - np.outer(vi, si)),
-        ai - twice * (np.outer(vr, si) + np.outer(vi, sr)),
+    if field == "real":  # of a real matrix: half of the products are zero
+        return _Integral(norm2 * re - 2 * np.outer(vr, vr @ re), im, denominator * norm2)
+    sr, si = vr @ re + vi @ im, vr @ im - vi @ re
+    return _Integral(
+        norm2 * re - 2 * (np.outer(vr, sr) - np.outer(vi, si)),
+        norm2 * im - 2 * (np.outer(vr, si) + np.outer(vi, sr)),
+        denominator * norm2,
     )
 
 
@@ -144,21 +166,21 @@ def of_values(
 
 
 def _mix(a: Entries, field: str, seed: int) -> Entries:
-    stream = Stream(seed)
+    stream, mixed = Stream(seed), _integral(a)
     for _ in range(2):
-        a = _adjoint(_reflect(_adjoint(_reflect(a, stream, field)), stream, field))
-    return a
+        mixed = _reflect(_reflect(mixed, stream, field).adjoint, stream, field).adjoint
+    return mixed.entries
 
 
 @recipe
 def hermitian(values: tuple[float, ...], *, field: str = "real", seed: int = 0) -> Entries:
     """Q·diag(values)·Qᴴ: a Hermitian matrix with these eigenvalues (before the last rounding)."""
-    a = _embed(values, len(values), len(values))
+    mixed = _integral(_embed(values, len(values), len(values)))
     stream = Stream(seed)
     for _ in range(2):
         again = Stream(stream._state)
-        a = _adjoint(_reflect(_adjoint(_reflect(a, stream, field)), again, field))
-    return a
+        mixed = _reflect(_reflect(mixed, stream, field).adjoint, again, field).adjoint
+    return mixed.entries
 
 
 @recipe

@@ -15,14 +15,15 @@ import numpy as np
 REAL = ("float32", "float64")
 COMPLEX = ("complex64", "complex128")
 
-# The module of this package that describes a library, by the name used in targets.
+# The module of this package that describes a library, by the name used in targets. The light ones
+# first: who needs any array of another library does not wait for PyTorch.
 _DESCRIBED_IN = {
     "numpy": "_numpy",
+    "array_api_strict": "_strict",
     "torch": "_torch",
     "torch:cuda": "_torch",
-    "cupy": "_cupy",
     "jax": "_jax",
-    "array_api_strict": "_strict",
+    "cupy": "_cupy",
 }
 
 
