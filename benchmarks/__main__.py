@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 
 from . import grid, options, threads
+from .plan import Plan
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,25 +21,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from . import markdown, terminal
     from .report import Report
-    from .run import Plan, run
+    from .run import run
 
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = 140
-    quick = chosen.quick
     if chosen.source is not None:
         report = Report.load(chosen.source)
     else:
-        plan = Plan(
-            libraries=chosen.libraries,
-            functions=chosen.functions or grid.FUNCTIONS,
-            modes=chosen.modes or grid.MODES,
-            dtypes=chosen.dtypes or (grid.DTYPES[:1] if quick else grid.DTYPES),
-            kinds=chosen.kinds or tuple(grid.KINDS),
-            shapes=chosen.shapes or (grid.QUICK_SHAPES if quick else grid.SHAPES),
-            device=chosen.device,
-            budget=(0.05 if quick else 0.1) if chosen.budget is None else chosen.budget,
-        )
+        plan = _plan(chosen)
         try:
             report = run(plan, console)
         except ValueError as impossible:
@@ -53,6 +45,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         chart.draw(report, chosen.chart, chosen.dtypes[0] if chosen.dtypes else None)
     return 1 if any(cell.pinvx_failed for cell in report.cells) else 0
+
+
+def _plan(chosen: argparse.Namespace) -> Plan:
+    """Return what to measure; gradients in the dtypes that were asked for, or else in float64."""
+    quick = chosen.quick
+    dtypes = chosen.dtypes or (grid.DTYPES[:1] if quick else grid.DTYPES)
+    every = chosen.full or chosen.dtypes is not None or chosen.modes is not None
+    return Plan(
+        libraries=chosen.libraries,
+        left_out=("lineax",) if quick else (),
+        functions=chosen.functions or grid.FUNCTIONS,
+        modes=chosen.modes or grid.MODES,
+        dtypes=dtypes,
+        gradients=dtypes if every else grid.DTYPES[:1],
+        kinds=chosen.kinds or tuple(grid.KINDS),
+        shapes=chosen.shapes or (grid.QUICK_SHAPES if quick else grid.SHAPES),
+        device=chosen.device,
+        budget=(0.05 if quick else 0.1) if chosen.budget is None else chosen.budget,
+    )
 
 
 if __name__ == "__main__":

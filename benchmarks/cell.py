@@ -12,14 +12,13 @@ import numpy as np
 
 from . import reference
 from .contenders import Contender, Match
-from .grid import Shape
 from .problems import Problem
 from .timing import in_turns
 
 
 @dataclass
 class Cell:
-    """What was compared, and what came out. Times are medians in seconds; None is "not measured"."""
+    """What was compared, and what came out: medians in seconds, None where there is no measure."""
 
     library: str
     device: str
@@ -57,7 +56,7 @@ class Cell:
 
     @property
     def error_ratio(self) -> float | None:
-        """pinvx's error over the library's own; errors below eps are rounding, and count as eps."""
+        """The error of pinvx over the library's own. Below eps it is rounding, and counts as eps."""
         if self.own_error is None or self.pinvx_error is None:
             return None
         eps = float(np.finfo(self.dtype).eps)
@@ -170,9 +169,7 @@ def _arrays(
     return arrays
 
 
-def _waiting(
-    call: Callable[[], Any], wait: Callable[[Any], Any] | None
-) -> Callable[[], Any]:
+def _waiting(call: Callable[[], Any], wait: Callable[[Any], Any] | None) -> Callable[[], Any]:
     """Return a call that ends when its result is there."""
     if wait is None:
         return call

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from .grid import KINDS, Shape
 from .report import Column, Report
-from .table import number
+from .table import mark
 
 LIMIT = 30.0
 """The ratio at which the colour is full."""
@@ -40,13 +40,14 @@ def draw(report: Report, path: Path, dtype: str | None = None) -> None:
         rows = [[found.get((kind, shape, column)) for column in columns] for shape in shapes]
         values = [[float("nan") if c is None else c.ratio or float("nan") for c in r] for r in rows]
         image = panel.imshow(values, cmap=colours, norm=norm, aspect="auto")
-        for i, row in enumerate(values):
-            for j, value in enumerate(row):
-                strong = value == value and not 1 / 8 < value < 8
+        for i, row in enumerate(rows):
+            for j, cell in enumerate(row):
+                ratio = 1.0 if cell is None else cell.ratio or 1.0
+                strong = not 1 / 8 < ratio < 8
                 panel.text(
                     j,
                     i,
-                    number(value) if value == value else "–",
+                    mark(cell),
                     ha="center",
                     va="center",
                     fontsize=7.5,
@@ -71,8 +72,8 @@ def draw(report: Report, path: Path, dtype: str | None = None) -> None:
         bar.ax.minorticks_off()
     machine = report.machine
     figure.suptitle(
-        f"How many times as fast pinvx is: {dtype}\n{machine['cpu']}, {machine['cpus']} processors, "
-        f"{machine['date'][:10]}",
+        f"How many times as fast pinvx is: {dtype}\n{machine['cpu']}, "
+        f"{machine['cpus']} processors, {machine['date'][:10]}",
         fontsize=9,
     )
     figure.savefig(path)

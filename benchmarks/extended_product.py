@@ -35,39 +35,46 @@ def product(a: Any, b: Any) -> Any:
         Of dtype longdouble or clongdouble. The error is at most a few units in the last place of
         K·max|aᵢ|·max|bⱼ| for row i of A and column j of B.
     """
-    real = [[_slices(part, axis, a.shape[-1]) for part in _parts(x)] for x, axis in ((a, -1), (b, -2))]
-    left, right = real
+    left = [_slices(part, -1) for part in _parts(a)]
+    right = [_slices(part, -2) for part in _parts(b)]
+    real = _sum(left[0], right[0])
     if len(left) == len(right) == 1:
-        return _sum(left[0], right[0])
-    zero = np.longdouble(0)
-    ar, ai = left if len(left) == 2 else (left[0], None)
-    br, bi = right if len(right) == 2 else (right[0], None)
-    re = _sum(ar, br) - (zero if ai is None or bi is None else _sum(ai, bi))
-    im = (zero if bi is None else _sum(ar, bi)) + (zero if ai is None else _sum(ai, br))
-    return re + 1j * im
+        return real
+    imaginary: Any = np.longdouble(0)
+    if len(left) == 2:
+        imaginary = imaginary + _sum(left[1], right[0])
+    if len(right) == 2:
+        imaginary = imaginary + _sum(left[0], right[1])
+    if len(left) == len(right) == 2:
+        real = real - _sum(left[1], right[1])
+    return real + 1j * imaginary
 
 
 def _parts(x: Any) -> list[Any]:
-    """Return the real part and, of complex numbers, the imaginary part, as long doubles."""
-    parts = [x.real, x.imag] if np.iscomplexobj(x) else [x]
-    return [part.astype(np.longdouble) for part in parts]
+    """Return the real part and, of complex numbers, the imaginary part."""
+    return [x.real, x.imag] if np.iscomplexobj(x) else [x]
 
 
-def _slices(x: Any, axis: int, length: int) -> list[Any]:
+def _slices(x: Any, axis: int) -> list[Any]:
     """Return float64 arrays with the sum x, each with few enough bits along `axis`.
 
-    Slice i holds multiples of 2^(e − (i+1)β) of magnitude at most 2^(e − iβ), where 2^e bounds the
-    row or column. `length` products of two such integers of β bits stay below 2⁵³.
+    Slice i = 1, 2, … holds multiples of 2^(e − iβ), of magnitude at most 2^(e − (i−1)β), where 2^e
+    bounds the row or column. A sum of K products of two such integers of β bits is below 2⁵³.
     """
-    bits = (53 - math.ceil(math.log2(max(length, 2)))) // 2
-    _, exponent = np.frexp(np.max(np.abs(x), axis=axis, keepdims=True, initial=0))
+    bits = (53 - math.ceil(math.log2(max(x.shape[axis], 2)))) // 2
+    rest = x.astype(np.float64)
+    # What float64 cannot hold. It joins the rest when the first slice has made room for it.
+    below = None if x.dtype == rest.dtype else (x - rest).astype(np.float64)
+    _, exponent = np.frexp(np.max(np.abs(rest), axis=axis, keepdims=True, initial=0))
     slices = []
-    for i in range(1, math.ceil(66 / bits) + 1):
-        step = np.ldexp(np.longdouble(1), exponent - i * bits)
-        piece = np.rint(x / step) * step
-        slices.append(piece.astype(np.float64))
-        x = x - piece
-        if not x.any():
+    for i in range(1, -(-63 // bits) + 1):
+        step = np.ldexp(1.0, exponent - i * bits)
+        piece = np.rint(rest / step) * step
+        slices.append(piece)
+        rest = rest - piece
+        if below is not None:
+            rest, below = rest + below, None
+        if not rest.any():
             break
     return slices
 
@@ -78,5 +85,5 @@ def _sum(left: list[Any], right: list[Any]) -> Any:
     pairs = [(i, j) for i in range(len(left)) for j in range(len(right)) if i + j < depth]
     total: Any = np.longdouble(0)
     for i, j in sorted(pairs, key=sum, reverse=True):
-        total = total + (left[i] @ right[j]).astype(np.longdouble)
+        total = total + left[i] @ right[j]
     return total

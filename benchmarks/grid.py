@@ -58,7 +58,7 @@ SINGLE = (
 BATCHES = "1000*6x3 1000*3x3 10000*4x4 500*32x8 200*32x32 100*128x16"
 
 SHAPES = tuple(Shape.parse(text) for text in f"{SINGLE} {BATCHES}".split())
-QUICK_SHAPES = tuple(Shape.parse(text) for text in "3x3 128x32 256x256 1000*6x3 500*32x8".split())
+QUICK_SHAPES = tuple(map(Shape.parse, ("3x3", "128x32", "256x256", "500*32x8")))
 
 DTYPES = ("float64", "float32", "complex128")
 KNOWN_DTYPES = (*DTYPES, "complex64")

@@ -24,8 +24,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Measure pinvx against each library's own pinv and lstsq: the two in turns, in "
         "one process; medians, their ratio, the accuracy of both, and the time of the matrix "
         "products that no algorithm can do without.",
-        epilog="Lists are separated by commas. The whole grid takes about 20 minutes on 2 cores, "
-        "--quick about one. The machine should have nothing else to do.",
+        epilog="Lists are separated by commas. The default takes about 20 minutes on 2 cores, and "
+        "--quick one; --full takes twice as long. The machine should have nothing else to do.",
     )
     add = parser.add_argument
     add(
@@ -60,7 +60,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="such as 3x3,1000*6x3 (a batch of 1000 matrices)",
     )
     add("--device", metavar="NAME", help="cpu, or cuda:0 and the like (default: all)")
-    add("--quick", action="store_true", help="a few shapes in float64, in about a minute")
+    add(
+        "--quick",
+        action="store_true",
+        help="four shapes in float64, without lineax, in about a minute",
+    )
+    add("--full", action="store_true", help="gradients in every dtype (default: in float64)")
     add(
         "--budget",
         type=_seconds,
@@ -81,7 +86,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--chart", type=Path, metavar="FILE", help="draw the ratios (PNG, SVG or PDF)")
     options = parser.parse_args(arguments)
     if options.source is not None and not options.source.is_file():
-        parser.error(f"--from {options.source}: there is no such file. Hint: pass what --json wrote.")
+        parser.error(
+            f"--from {options.source}: there is no such file. Hint: pass what --json wrote."
+        )
     return options
 
 
@@ -119,5 +126,7 @@ def _seconds(text: str) -> float:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processors. Hint: pass 1 or more.")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of processors. Hint: pass 1 or more."
+        )
     return int(text)

@@ -93,7 +93,9 @@ def problem(shape: Shape, dtype: str, kind: str) -> Problem:
     x_cotangent, solution_cotangent = normal(n, m), normal(n, 1)
     if shape.batch is None:
         b, solution_cotangent = b[:, 0], solution_cotangent[:, 0]
-    arrays = (np.ascontiguousarray(x.astype(dtype)) for x in (a, b, x_cotangent, solution_cotangent))
+    arrays = (
+        np.ascontiguousarray(x.astype(dtype)) for x in (a, b, x_cotangent, solution_cotangent)
+    )
     return Problem(shape, dtype, kind, *arrays, factors)  # type: ignore[arg-type]  # one by one
 
 

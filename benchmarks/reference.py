@@ -14,7 +14,7 @@ import numpy as np
 from .extended_product import EXTENDED, product
 
 AVAILABLE = EXTENDED < 1e-18
-"""Whether long double is longer than double here. If not, errors in double precision are unknown."""
+"""Whether long double is longer than double here. If not, double precision has no reference."""
 
 
 def pinv(a: Any, factors: tuple[Any, Any] | None = None) -> Any:
@@ -67,7 +67,7 @@ def _full_rank_pinv(a: Any) -> Any:
         if size**2 < EXTENDED:
             return x
     raise ValueError(
-        f"no reference for a matrix of shape {a.shape} with κ = {np.max(s[..., 0] / s[..., -1]):.1e}: "
+        f"no reference for a matrix of shape {a.shape}, κ = {np.max(s[..., 0] / s[..., -1]):.1e}: "
         f"the residual stays at {size:.1e}. Hint: A must have full rank, with κ below 1e7."
     )
 

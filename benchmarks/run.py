@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,26 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from . import machine
 from .cell import measure, product
 from .contenders import CONTENDERS, Contender, Match, contender, installed
-from .grid import Shape
+from .plan import Plan
 from .problems import Problem, problem
 from .report import Report
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to measure."""
-
-    libraries: tuple[str, ...] | None
-    """None means all that are installed."""
-    functions: tuple[str, ...]
-    modes: tuple[str, ...]
-    dtypes: tuple[str, ...]
-    kinds: tuple[str, ...]
-    shapes: tuple[Shape, ...]
-    device: str | None
-    """None means all."""
-    budget: float
-    """Seconds a cell."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +35,10 @@ def run(plan: Plan, console: Console) -> Report:
     ValueError
         If a library is unknown or not installed, or nothing is left to measure.
     """
-    names = CONTENDERS if plan.libraries is None else plan.libraries
-    contenders = [contender(n) for n in names if plan.libraries is not None or installed(n)]
+    names = plan.libraries
+    if names is None:
+        names = tuple(n for n in CONTENDERS if installed(n) and n not in plan.left_out)
+    contenders = [contender(name) for name in names]
     rivals = list(_rivals(plan, contenders))
     if not rivals:
         raise ValueError(
@@ -60,7 +46,7 @@ def run(plan: Plan, console: Console) -> Report:
             "--modes; gradients are those of torch, jax and lineax."
         )
     present = {rival.contender.name for rival in rivals}
-    absent = [name for name in names if name not in present]
+    absent = [n for n in CONTENDERS if not installed(n) or (n in names and n not in present)]
     options = {
         "modes": plan.modes,
         "functions": plan.functions,
@@ -69,17 +55,22 @@ def run(plan: Plan, console: Console) -> Report:
     }
     report = Report(machine.describe(contenders), options, absent=absent)
     start = time.perf_counter()
-    problems = len(plan.dtypes) * len(plan.shapes) * len(plan.kinds)
+    steps = [
+        (posed, rival, match)
+        for posed in plan.problems()
+        for rival in rivals
+        for match in rival.matches
+        if plan.wants(match.function, match.mode, posed[1])
+    ]
     with _progress(console) as progress:
-        total = problems * sum(len(rival.matches) for rival in rivals)
-        task = progress.add_task("", total=total)
+        task = progress.add_task("", total=len(steps))
         try:
-            for posed in _problems(plan):
-                for rival in rivals:
-                    for match in rival.matches:
-                        progress.update(task, description=_description(rival, match, posed))
-                        _measure(report, rival, match, posed, plan.budget)
-                        progress.advance(task)
+            for (shape, dtype, kind), group in itertools.groupby(steps, key=lambda step: step[0]):
+                posed = problem(shape, dtype, kind)
+                for _, rival, match in group:
+                    progress.update(task, description=_description(rival, match, posed))
+                    _measure(report, rival, match, posed, plan.budget)
+                    progress.advance(task)
         except KeyboardInterrupt:
             report.interrupted = True
     report.seconds = round(time.perf_counter() - start, 1)
@@ -89,21 +80,10 @@ def run(plan: Plan, console: Console) -> Report:
 
 def _rivals(plan: Plan, contenders: Sequence[Contender]) -> Iterator[_Rival]:
     for each in contenders:
-        matches = tuple(
-            match
-            for match in each.matches()
-            if match.function in plan.functions and match.mode in plan.modes
-        )
+        matches = tuple(match for match in each.matches() if plan.wants(match.function, match.mode))
         for device in each.devices():
             if matches and plan.device in (None, device):
                 yield _Rival(each, device, matches)
-
-
-def _problems(plan: Plan) -> Iterator[Problem]:
-    for dtype in plan.dtypes:
-        for shape in plan.shapes:
-            for kind in plan.kinds:
-                yield problem(shape, dtype, kind)
 
 
 def _measure(report: Report, rival: _Rival, match: Match, posed: Problem, budget: float) -> None:
@@ -118,9 +98,7 @@ def _measure(report: Report, rival: _Rival, match: Match, posed: Problem, budget
             break
     if seconds is None:
         seconds = product(rival.contender, rival.device, match.function, posed, budget / 4)
-    report.cells.append(
-        measure(rival.contender, rival.device, match, posed, seconds, budget)
-    )
+    report.cells.append(measure(rival.contender, rival.device, match, posed, seconds, budget))
 
 
 def _progress(console: Console) -> Progress:

@@ -29,6 +29,8 @@ def wanted(report: Report) -> Table:
         if figure is None:
             continue
         counted = target.cells(report.cells)
+        if target.statistic != summary.ERRORS:
+            counted = summary.best_own(counted)
         rows.append(
             (
                 target.label,
@@ -146,10 +148,10 @@ def details(report: Report, column: Column) -> Table:
 
 
 DETAILS_LEGEND = (
-    "Medians in turns. ratio: own over pinvx. products: the matrix products that no algorithm can do "
-    "without (AᴴA, and its product with Aᴴ or Aᴴb). error: ‖X − A⁺‖/‖A⁺‖ in the Frobenius norm, the "
-    "largest of a batch, or the like for x, and for the gradients where they are computed. rounds: "
-    "their number, and the calls in one of own and of pinvx."
+    "Medians in turns. ratio: own over pinvx. products: the matrix products that no algorithm can "
+    "do without, of AᴴA and of that with Aᴴ (for lstsq, Aᴴb). error: ‖X − A⁺‖/‖A⁺‖ in the Frobenius "
+    "norm, the largest of a batch; the like for x, and for the gradients where they are computed. "
+    "rounds: their number, and the calls in one of own and of pinvx."
 )
 
 

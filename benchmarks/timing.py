@@ -85,7 +85,7 @@ def _first_round(function: Callable[[], Any], clock: Clock) -> tuple[int, float]
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """A collection takes milliseconds, and would fall on whoever is next."""
+    """Keep away collections, which take milliseconds and would fall on whoever is next."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

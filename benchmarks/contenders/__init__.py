@@ -38,6 +38,8 @@ def contender(name: str) -> Contender:
             f"the library {name!r} is not among those measured. Hint: use {', '.join(CONTENDERS)}."
         )
     if not installed(name):
-        raise ValueError(f"the library {name!r} is not installed. Hint: install it, or leave it out.")
+        raise ValueError(
+            f"the library {name!r} is not installed. Hint: install it, or leave it out."
+        )
     module = importlib.import_module(f"{__name__}._{name}")
     return getattr(module, CONTENDERS[name])()  # type: ignore[no-any-return]  # found by its name

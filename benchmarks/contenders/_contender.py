@@ -101,7 +101,7 @@ class Contender:
 
 
 def adjoint(a: Any) -> Any:
-    """Return the conjugate transpose, in words that all libraries have; a real array stays a view."""
+    """Return the conjugate transpose, in words that all libraries have; a view of a real array."""
     return a.swapaxes(-2, -1).conj()
 
 
