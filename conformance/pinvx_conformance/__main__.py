@@ -53,10 +53,10 @@ def _plan(options: argparse.Namespace) -> Plan:
 def _judge(names: Sequence[str], plan: Plan, options: argparse.Namespace) -> list[Verdict]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
-        bar = progress.add_task("judging", total=len(names))
+        bar = progress.add_task("judging", total=len(names) * len(_run.parts_of(plan)) + 1)
 
         def done(name: str) -> None:
-            progress.update(bar, advance=1, description=f"{name} done")
+            progress.update(bar, advance=1, description=name)
 
         return _run.run_all(names, plan, namespace=options.namespace, jobs=options.jobs, done=done)
 

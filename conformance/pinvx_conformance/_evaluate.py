@@ -29,7 +29,17 @@ def _pinv(
 
 def pinv(target: Target, recipe: Recipe, dtype: str, **options: Any) -> Answer:
     """Return the target's pinv of a recipe; the same call is not made twice."""
+    if target.answers is not None:
+        return _recalled(target, ("pinv", recipe, dtype))
     return _pinv(target, recipe, dtype, tuple(sorted(options.items())))
+
+
+def _recalled(target: Target, question: tuple[str, Recipe, str]) -> Any:
+    assert target.answers is not None  # the caller has looked
+    given = target.answers[question]
+    if isinstance(given, str):  # what the exception said, which may not survive the way here
+        raise ViolationError(given)
+    return given
 
 
 def answer(target: Target, given: Any, **options: Any) -> Answer:
@@ -70,6 +80,8 @@ def _back(target: Target, value: Any) -> Any:
 
 def lstsq(target: Target, recipe: Recipe, dtype: str, rhs: Recipe, **options: Any) -> Solved:
     """Return the target's lstsq of two recipes; the same call is not made twice."""
+    if target.answers is not None:
+        return _recalled(target, ("lstsq", recipe, dtype))
     return _lstsq(target, recipe, dtype, rhs, tuple(sorted(options.items())))
 
 

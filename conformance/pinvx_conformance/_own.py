@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pinvx_conformance._libraries import library
-from pinvx_conformance._targets import Solved, Target
+from pinvx_conformance._targets import Cutoff, Solved, Target
 
 NO_RANK = {"return_rank": "its pinv returns no rank"}
 NO_ATOL = {"atol": "its pinv takes no absolute tolerance", "lstsq atol": "its lstsq has no atol"}
 NO_BATCH = {"lstsq batches": "its lstsq is documented for one matrix"}
 NO_HALF = {"half": "its linear algebra is documented for single and double precision"}
 NO_INTEGERS = {"integers": "documented for floating dtypes only"}
+FIXED = Cutoff("1e-15", long=0.0, fixed=1e-15)
 CONVERTS = {"mixed namespaces": "it converts foreign arrays on purpose"}
 HABITS = {
     "rcond": "another name for rtol is pinvx's own habit",
@@ -43,6 +44,7 @@ def _numpy() -> dict[str, Any]:
         "pinv": _renamed(np.linalg.pinv, rtol="rcond"),
         "lstsq": lambda a, b, **o: Solved(*solve(a, b, **o)),
         "declared": NO_RANK | NO_ATOL | NO_BATCH | NO_HALF | CONVERTS,
+        "cutoffs": {"pinv": FIXED},
     }
 
 
@@ -64,6 +66,7 @@ def _scipy() -> dict[str, Any]:
             "lstsq atol": "its lstsq has no atol",
             "array tolerances": "its tolerances are documented as numbers",
         },
+        "cutoffs": {"lstsq": Cutoff("eps", long=0.0, short=1.0)},
         "version": scipy.__version__,
     }
 
@@ -87,6 +90,7 @@ def _jax() -> dict[str, Any]:
         "pinv": jnp.linalg.pinv,
         "lstsq": lambda a, b, **o: Solved(*solve(a, b, **o)),
         "declared": NO_RANK | NO_ATOL | NO_BATCH | NO_HALF | CONVERTS,
+        "cutoffs": {"pinv": Cutoff("10·max(M, N)·eps", long=10.0)},
     }
 
 
@@ -102,6 +106,7 @@ def _cupy() -> dict[str, Any]:
         | NO_BATCH
         | NO_HALF
         | {"hermitian": "its pinv has no such option"},
+        "cutoffs": {"pinv": FIXED},
     }
 
 
@@ -142,4 +147,4 @@ def own(name: str) -> Target:
     lib = library(arrays)
     parts = {"version": lib.version, **functions()}
     parts["declared"] = HABITS | parts["declared"]
-    return Target(name=name, library=lib, family=name, **parts)
+    return Target(name=name, library=lib, **parts)

@@ -7,11 +7,11 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 from pinvx_conformance import _checks  # noqa: F401 — importing registers the checks
-from pinvx_conformance._check import CHECKS, Case, Check, Outcome, judge, missing
+from pinvx_conformance._check import CHECKS, PROMISES, Case, Check, Outcome, judge, missing
 from pinvx_conformance._targets import Target, introduce, target
 
 LEVELS = ("quick", "full")
@@ -24,11 +24,12 @@ class Plan:
     level: str = "full"
     promises: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     def checks(self) -> Iterator[Check]:
         """Yield the checks of the wanted promises, P1 first."""
         for one in sorted(CHECKS.values(), key=lambda c: (int(c.promise[1:]), c.name)):
-            if not self.promises or one.promise in self.promises:
+            if one.promise not in self.skipped and one.promise in (self.promises or PROMISES):
                 yield one
 
     def cases(self, one: Check, judged: Target) -> Iterator[Case]:
@@ -69,28 +70,39 @@ class Verdict:
     outcomes: tuple[Outcome, ...]
 
 
-def run_last(names: tuple[str, ...], namespace: str | None, plan: Plan) -> Verdict:
-    """Run the last of some targets; P15 compares it with those before it."""
+# What is judged at a time. The truth about a matrix, and what a library compiles for it, belong to
+# one dtype: parts of one dtype find them in the process that judged such a part before.
+PARTS = (
+    ("float64",),
+    ("complex128",),
+    ("float32", "float16", "bfloat16", "int32", "int64", "uint8", "bool"),
+    ("complex64",),
+)
+
+
+def judge_part(name: str, namespace: str | None, plan: Plan) -> tuple[Verdict, Target]:
+    """Judge a target in some dtypes, by itself; return its answers for P15, too."""
+    from pinvx_conformance._witness import witness
+
     start = time.perf_counter()
     with _quiet():
-        *_, last = introduce(target(name, namespace) for name in names)
-        outcomes = tuple(run(last, plan))
-    lib, seconds = last.library, time.perf_counter() - start
-    return Verdict(last.name, last.version, lib.name, lib.version, seconds, outcomes)
+        judged = target(name, namespace)
+        outcomes = tuple(o for o in run(judged, replace(plan, skipped=("P15",))))
+        told = witness(judged, plan)  # P15's questions, if the plan has any
+    lib, seconds = judged.library, time.perf_counter() - start
+    return Verdict(judged.name, judged.version, lib.name, lib.version, seconds, outcomes), told
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """Put JAX last: comparing with it means compiling, and so only JAX's own process does that."""
-    return sorted(names, key=lambda name: "jax" in name)
+def compare_all(witnesses: list[Target], plan: Plan) -> list[tuple[Outcome, ...]]:
+    """Compare every target with every other (P15), from what they answered."""
+    others = tuple(p for p in PROMISES if p != "P15")
+    return [tuple(run(one, replace(plan, skipped=others))) for one in introduce(witnesses)]
 
 
-def tasks(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """One task for each target, the slow ones first: itself, after the others of its family."""
-    names = in_order(names)
-    ours = [n for n in names if n.startswith("pinvx@")]
-    groups = [(*ours[:i], name) for i, name in enumerate(ours)]
-    groups += [(name,) for name in names if name not in ours]
-    return sorted(groups, key=lambda group: "jax" not in group[-1])
+def parts_of(plan: Plan) -> list[Plan]:
+    """Return the plan dtype by dtype, the longest part first."""
+    wanted = [tuple(d for d in part if not plan.dtypes or d in plan.dtypes) for part in PARTS]
+    return [replace(plan, dtypes=part) for part in wanted if part]
 
 
 def run_all(
@@ -101,16 +113,41 @@ def run_all(
     jobs: int = 1,
     done: Callable[[str], None] = lambda _: None,
 ) -> list[Verdict]:
-    """Run every target in a process of its own, `jobs` at a time."""
-    names = list(names)
-    results: dict[str, Verdict] = {}
+    """Run every target in every dtype, `jobs` at a time, and compare the targets at the end."""
+    names, parts = list(names), parts_of(plan)
+    # What compiles takes longest, so it starts first.
+    order = sorted(names, key=lambda name: "jax" not in name)
+    verdicts: dict[str, list[Verdict]] = {name: [] for name in names}
+    told: dict[tuple[str, Plan], Target] = {}
     # Fresh processes: JAX and PyTorch do not survive a fork.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        waiting = {pool.submit(run_last, t, namespace, plan): t[-1] for t in tasks(names)}
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = {
+            pool.submit(judge_part, name, namespace, part): (name, part)
+            for part in parts
+            for name in order
+        }
         for future in as_completed(waiting):
-            results[waiting[future]] = future.result()
-            done(waiting[future])
-    return [results[name] for name in names]
+            name, part = waiting[future]
+            verdict, told[name, part] = future.result()
+            verdicts[name].append(verdict)
+            done(f"{name}, {part.dtypes[0]}")
+        compared = [
+            pool.submit(compare_all, [told[n, part] for n in names], part) for part in parts
+        ]
+        agreement: dict[str, list[Outcome]] = {name: [] for name in names}
+        for future_outcomes in compared:
+            for name, outcomes in zip(names, future_outcomes.result(), strict=True):
+                agreement[name].extend(outcomes)
+        done("agreement")
+    return [_merged(verdicts[name], agreement[name]) for name in names]
+
+
+def _merged(parts: list[Verdict], agreement: list[Outcome]) -> Verdict:
+    # What is not applicable is said in every part, and once is enough.
+    found = dict.fromkeys(o for part in parts for o in part.outcomes)
+    every = (*found, *dict.fromkeys(agreement))
+    outcomes = sorted(every, key=lambda o: (int(o.promise[1:]), o.check))
+    return replace(parts[0], seconds=sum(p.seconds for p in parts), outcomes=tuple(outcomes))
 
 
 @contextlib.contextmanager

@@ -23,6 +23,20 @@ class Solved(NamedTuple):
     s: Any
 
 
+@dataclass(frozen=True)
+class Cutoff:
+    """A documented default: σ counts above (fixed + eps·short + p·eps·long)·σ₁, p = max(M, N)."""
+
+    words: str = "max(M, N)·eps"
+    long: float = 1.0
+    short: float = 0.0
+    fixed: float = 0.0
+
+    def of(self, p: int, eps: float) -> float:
+        """Return the cutoff relative to σ₁."""
+        return self.fixed + eps * self.short + p * eps * self.long
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """Functions on trial.
@@ -44,10 +58,13 @@ class Target:
         ``pinv_jvp``, ``pinv_vjp``, ``lstsq_jvp``, ``lstsq_vjp``, where there are such functions.
     lacks : mapping of str to str
         A feature that is not claimed, and why: the checks that need it are "not applicable".
-    family : str
-        Targets of one family must agree with each other (P15).
+    cutoffs : mapping of str to Cutoff
+        The documented defaults of "pinv" and "lstsq" where they are not the contract's: P15 compares
+        two targets where neither default decides what counts.
     peers : list of Target
-        Those of the family that came before it in this run: P15 compares with them.
+        The others of this run: P15 compares with them.
+    answers : mapping, optional
+        What the functions gave in another process: then nothing is called (`_witness`).
     version : str
     """
 
@@ -58,8 +75,9 @@ class Target:
     svd: Function | None = None
     closed_forms: Mapping[str, Function] = field(default_factory=dict)
     declared: Mapping[str, str] = field(default_factory=dict)
-    family: str = ""
+    cutoffs: Mapping[str, Cutoff] = field(default_factory=dict)
     peers: list[Target] = field(default_factory=list)
+    answers: Mapping[Any, Any] | None = None
     version: str = ""
 
     @functools.cached_property
@@ -81,7 +99,7 @@ class Target:
     def reason(self, feature: str) -> str | None:
         """Return why a feature is not claimed, or None."""
         if feature == "peers":
-            return None if self.peers else "it is the first of its family; the later ones compare"
+            return None if self.peers else "it is the only target of this run"
         return self.lacks.get(feature)
 
     def claims(self, feature: str) -> bool:
@@ -105,7 +123,6 @@ def _pinvx(name: str) -> Target:
         closed_forms={
             f: getattr(pinvx, f) for f in ("pinv_jvp", "pinv_vjp", "lstsq_jvp", "lstsq_vjp")
         },
-        family="pinvx",
         version=str(getattr(pinvx, "__version__", "unknown")),
     )
 
@@ -158,14 +175,13 @@ def stranger(function: Function, namespace: str, *, name: str = "", kind: str = 
     bare = function.func if isinstance(function, functools.partial) else function
     title = name or getattr(bare, "__qualname__", type(bare).__name__)
     if kind == "pinv":
-        return Target(title, lib, pinv=function, declared=lacks, family=title)
+        return Target(title, lib, pinv=function, declared=lacks)
     lacks["singular_values"] = "a signature does not tell"
     return Target(
         title,
         lib,
         lstsq=lambda a, b, **o: Solved(*function(a, b, **o)),
         declared=lacks,
-        family=title,
     )
 
 
@@ -179,11 +195,8 @@ def every_target() -> list[str]:
 
 
 def introduce(targets: Iterable[Target]) -> list[Target]:
-    """Tell each target about those of its family that come before it.
-
-    Every pair is compared once, by the later of the two.
-    """
+    """Tell each target about the others."""
     known = list(targets)
-    for i, one in enumerate(known):
-        one.peers[:] = [t for t in known[:i] if t.family == one.family]
+    for one in known:
+        one.peers[:] = [t for t in known if t is not one]
     return known

@@ -94,7 +94,8 @@ class _Integral(NamedTuple):
 def _integral(a: Entries) -> _Integral:
     common = lcm(*(Fraction(v).denominator for part in a for v in part.ravel()))
     whole = np.frompyfunc(lambda v: int(v * common), 1, 1)
-    return _Integral(*(np.asarray(whole(part), dtype=object) for part in a), common)
+    re, im = (np.asarray(whole(part), dtype=object) for part in a)
+    return _Integral(re, im, common)
 
 
 def _reflect(a: _Integral, stream: Stream, field: str) -> _Integral:

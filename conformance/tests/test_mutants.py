@@ -9,7 +9,8 @@ import right
 from pinvx_conformance import Target
 from pinvx_conformance._check import PROMISES
 from pinvx_conformance._libraries import library
-from pinvx_conformance._run import Plan, introduce, run
+from pinvx_conformance._run import Plan, run
+from pinvx_conformance._targets import Cutoff, introduce
 from wrong import WRONG
 
 # Traced code that reads a value is an exception by nature.
@@ -62,27 +63,60 @@ def test_the_right_implementation_passes(sound, promise):
     assert not broken, broken[0].message
 
 
-def test_agreement_rejects_two_of_a_family_that_differ(sound):
+@pytest.fixture
+def pair(sound):
+    """Return a function that judges P15 of a right and another target, each beside the other."""
+
+    def judge(**changes):
+        others = [replace(sound, peers=[]), replace(sound, name="other", peers=[], **changes)]
+        introduce(others)
+        return [{o.check for o in failures(one, "P15")} for one in others]
+
+    return judge
+
+
+def test_agreement_rejects_the_one_that_is_wrong(pair):
     def shifted(a, **options):
         x, rank = right.pinv(a, **{**options, "return_rank": True})
         return x * (1 + 1e-4), rank
 
-    first = replace(sound, family="both", peers=[])
-    other = replace(sound, name="shifted", pinv=shifted, family="both", peers=[])
-    introduce([first, other])
-    assert {o.check for o in failures(other, "P15")} == {"values"}
-    introduce([first, replace(sound, name="again", family="both", peers=[])])
+    assert pair() == [set(), set()]
+    assert pair(pinv=shifted) == [set(), {"values"}]
 
 
-def test_agreement_rejects_another_rank(sound):
+def test_agreement_rejects_another_rank(pair):
     def lower(a, **options):
         x, rank = right.pinv(a, **{**options, "return_rank": True})
         return x, np.maximum(rank - 1, 0)
 
-    first = replace(sound, family="both", peers=[])
-    other = replace(sound, name="lower", pinv=lower, family="both", peers=[])
-    introduce([first, other])
-    assert {o.check for o in failures(other, "P15")} == {"ranks"}
+    assert pair(pinv=lower) == [set(), {"ranks"}]
+
+
+def test_agreement_rejects_another_solution(pair):
+    def shifted(a, b):
+        solved = right.lstsq(a, b)
+        return solved._replace(x=solved.x * (1 + 1e-4), rank=solved.rank + 1)
+
+    assert pair(lstsq=shifted) == [set(), {"solutions", "lstsq_ranks"}]
+
+
+def test_a_target_with_another_documented_cutoff_is_compared_where_it_does_not_matter(sound):
+    def coarse(a, *, rtol=None, **options):
+        return right.pinv(a, rtol=1e-2 if rtol is None else rtol, **options)
+
+    declared = {"pinv": Cutoff("1e-2", long=0.0, fixed=1e-2)}
+    first = replace(sound, peers=[])
+    second = replace(sound, name="coarse", pinv=coarse, cutoffs=declared, peers=[])
+    introduce([first, second])
+    outcomes = list(run(second, Plan("quick", ("P15",))))
+    assert not [o for o in outcomes if o.status == "fail"]
+    compared = {o.recipe for o in outcomes if o.check == "values" and o.status == "pass"}
+    assert any("kappa=10.0" in recipe for recipe in compared)
+    assert not any("kappa=10000.0" in recipe for recipe in compared)
+    left_out = [o.message for o in outcomes if o.check == "left_out" and o.status == "n/a"]
+    assert any("pinv with right: " in m and "1e-2 and max(M, N)·eps" in m for m in left_out)
+    undeclared = replace(second, cutoffs={}, peers=[first])
+    assert {o.check for o in failures(undeclared, "P15")} == {"values", "ranks"}
 
 
 def test_every_promise_has_a_mutant():

@@ -31,6 +31,10 @@ def _no_state() -> Any:
     return None
 
 
+def _no_wait(_x: Any) -> None:
+    return None
+
+
 def _plain_layouts(_library: Library, _a: Any) -> dict[str, Any]:
     return {}
 
@@ -83,7 +87,7 @@ class Library:
     layouts: Callable[[Library, Any], dict[str, Any]] = _plain_layouts
     global_state: Callable[[], Any] = _no_state
     host_reads: Callable[[], contextlib.AbstractContextManager[list[str]]] | None = None
-    synchronize: Callable[[Any], Any] = lambda x: x
+    synchronize: Callable[[Any], Any] = _no_wait
     lacks: Mapping[str, str] = field(default_factory=dict)
 
     def asarray(self, a: Any, dtype: str | None = None, device: Any = None) -> Any:

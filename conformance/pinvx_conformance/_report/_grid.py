@@ -26,7 +26,10 @@ class Cell:
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
         if outcome.status == "n/a":
-            self.reasons[outcome.check] = outcome.message
+            if outcome.message not in self.reasons.values():
+                known = outcome.check in self.reasons
+                name = f"{outcome.check}, {outcome.label}" if known else outcome.check
+                self.reasons[name] = outcome.message
             return
         if outcome.status == "fail":
             self.failures.append(outcome)
