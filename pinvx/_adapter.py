@@ -8,14 +8,15 @@ written an adapter for works with this class as it stands.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import array_api_compat
 
-from ._dtypes import precision
+from ._dtypes import Precision, precision
 from ._errors import describe, sentence
-from ._typing import Array, Namespace
+from ._typing import Array, DType, Namespace
 
 
 class Rule(Protocol):
@@ -54,6 +55,9 @@ class Rule(Protocol):
         """Which outputs have a derivative."""
 
 
+_QUIET = nullcontext()
+
+
 class Adapter:
     """The verbs of one array library, in terms of its Array API namespace.
 
@@ -65,6 +69,15 @@ class Adapter:
 
     def __init__(self, xp: Namespace) -> None:
         self.xp = xp
+        self._precisions: dict[DType, Precision | None] = {}
+
+    def precision(self, dtype: DType) -> Precision | None:
+        """Return the precision of a supported floating dtype, and None for every other dtype."""
+        try:
+            return self._precisions[dtype]
+        except KeyError:
+            known = self._precisions[dtype] = precision(self.xp, dtype)
+            return known
 
     # What arrives.
 
@@ -87,7 +100,7 @@ class Adapter:
     def adjoint(self, x: Array) -> Array:
         """Return the conjugate transpose of the last two dimensions."""
         transposed = self.xp.matrix_transpose(x)
-        known = precision(self.xp, x.dtype)
+        known = self.precision(x.dtype)
         return self.xp.conj(transposed) if known is not None and known.is_complex else transposed
 
     def matmul(self, x: Array, y: Array) -> Array:
@@ -111,18 +124,62 @@ class Adapter:
         except Exception:  # likewise, for a matrix that is not positive definite
             return self.xp.full_like(x, float("nan"))
 
+    def inv_lower(self, x: Array) -> Array:
+        """Return the inverse of each lower triangular matrix, as `inv` does."""
+        return self.inv(x)
+
+    def svd(self, x: Array) -> tuple[Array, Array, Array]:
+        """Return U, σ and Vᴴ of one matrix, and σ = NaN where that fails."""
+        try:
+            u, s, vh = self.xp.linalg.svd(x, full_matrices=False)
+            return u, s, vh
+        except Exception:  # likewise, for a matrix with NaN
+            nan = self.xp.asarray([float("nan")], dtype=x.dtype, device=self.device(x))
+            return x, self.xp.real(nan) if self.xp.isdtype(x.dtype, "complex floating") else nan, x
+
+    def norm2(self, x: Array) -> Array:
+        """Return ‖x‖_F² of each matrix, in the real dtype."""
+        flat = self.xp.reshape(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]))
+        squared = self.xp.vecdot(flat, flat)
+        complex_ = self.xp.isdtype(x.dtype, "complex floating")
+        return self.xp.real(squared) if complex_ else squared
+
+    # Values that decide.
+
+    def branches(self, a: Array) -> bool:
+        """Tell whether `branch` can choose by what stands in `a`."""
+        return self.readable(a)
+
+    def branch(self, accepted: Any, taken: Callable[[], Any], refused: Callable[[], Any]) -> Any:
+        """Return what `taken` returns if all is accepted, otherwise what `refused` returns."""
+        return taken() if self.all(accepted) else refused()
+
+    def all(self, x: Any) -> bool:
+        """Read whether all of `x` is true."""
+        return x if isinstance(x, bool) else bool(self.xp.all(x))
+
+    def numbers(self, *values: Array) -> tuple[Any, ...]:
+        """Read scalars as Python numbers; arrays, and what cannot be read, are returned as is."""
+        if values[0].ndim > 0 or not self.readable(*values):
+            return values
+        return tuple(float(v) for v in values)
+
+    def read(self, x: Array) -> list[float]:
+        """Read a real vector."""
+        return [float(x[i]) for i in range(x.shape[0])]
+
     # Around the algorithm.
 
     def quiet(self) -> AbstractContextManager[Any]:
         """Return a context in which overflow and NaN give no warning."""
-        return nullcontext()
-
-    def all(self, x: Array) -> bool:
-        """Read whether all of `x` is true."""
-        return bool(self.xp.all(x))
+        return _QUIET
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Array, ...]:
         """Evaluate `rule` so that the library's automatic differentiation uses its derivatives."""
+        return rule.value(self, *inputs)
+
+    def constant(self, rule: Rule, *inputs: Any) -> tuple[Array, ...]:
+        """Evaluate `rule` where the rules that use its outputs know what these are made of."""
         return rule.value(self, *inputs)
 
     def write(self, out: Array, x: Array, function: str) -> Array:

@@ -7,17 +7,16 @@ from typing import Any, NamedTuple
 from ._adapter import Adapter
 from ._derivative import Algorithm
 from ._dispatch import adapter_of
-from ._dtypes import Precision, floating_dtype, precision
+from ._dtypes import Precision, default_dtype
 from ._errors import describe, sentence
 from ._factor._eigh import eigh
 from ._factor._ladder import ladder
 from ._factor._svd import svd
 from ._typing import Array, DType
 
-# How each `method` factorizes: for A⁺ itself, for A⁺ of a Hermitian matrix, for solving equations.
-PINV: dict[str, Algorithm] = {"auto": ladder, "svd": svd}
+# How each `method` factorizes a matrix, and one that is Hermitian.
+GENERAL: dict[str, Algorithm] = {"auto": ladder, "svd": svd}
 HERMITIAN: dict[str, Algorithm] = {"auto": eigh, "svd": eigh}
-LSTSQ: dict[str, Algorithm] = {"auto": svd, "svd": svd}
 
 
 class Matrix(NamedTuple):
@@ -59,9 +58,9 @@ def matrix(a: Array, function: str, name: str = "a") -> Matrix:
                 f"pass {name}[:, None] for one column, {name}[None, :] for one row",
             )
         )
-    dtype = floating_dtype(lib.xp, a, function, name)
-    known = precision(lib.xp, dtype)
-    assert known is not None  # `floating_dtype` returns no other
+    dtype = _floating_dtype(lib, a, function, name)
+    known = lib.precision(dtype)
+    assert known is not None  # `_floating_dtype` returns no other
     return Matrix(lib, astype(lib, a, known.compute), dtype, known)
 
 
@@ -87,7 +86,7 @@ def companion(m: Matrix, x: Array, shape: tuple[int, ...], function: str, name: 
                 f"pass `{name}` in the shape that the formula gives it",
             )
         )
-    floating_dtype(m.lib.xp, x, function, name)
+    _floating_dtype(m.lib, x, function, name)
     return astype(m.lib, x, m.known.compute)
 
 
@@ -119,9 +118,12 @@ def equations(a: Array, b: Array, function: str) -> Equations:
     batch = tuple(m.a.shape[:-2])
     _broadcastable(batch, tuple(b.shape[:-2]), function)
 
-    dtype = xp.result_type(m.dtype, floating_dtype(xp, b, function, "b"))
-    known = precision(xp, dtype)
-    assert known is not None  # supported dtypes promote to supported dtypes
+    dtype, known = m.dtype, m.known
+    if b.dtype != dtype:
+        dtype = xp.result_type(dtype, _floating_dtype(lib, b, function, "b"))
+        promoted = lib.precision(dtype)
+        assert promoted is not None  # supported dtypes promote to supported dtypes
+        known = promoted
     ndim = max(m.a.ndim, b.ndim)
     a = with_ndim(lib, astype(lib, m.a, known.compute), ndim)
     b = with_ndim(lib, astype(lib, b, known.compute), ndim)
@@ -167,6 +169,12 @@ def astype(lib: Adapter, x: Array, dtype: DType) -> Array:
 def with_ndim(lib: Adapter, x: Array, ndim: int) -> Array:
     """Add leading dimensions of length 1."""
     return x if x.ndim == ndim else lib.xp.reshape(x, (1,) * (ndim - x.ndim) + tuple(x.shape))
+
+
+def _floating_dtype(lib: Adapter, x: Array, function: str, name: str) -> DType:
+    if lib.precision(x.dtype) is not None:
+        return x.dtype
+    return default_dtype(lib.xp, x, function, name)
 
 
 def _same_library(m: Matrix, x: Array, function: str, name: str) -> Array:

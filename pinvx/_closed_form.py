@@ -13,6 +13,7 @@ from ._derivative import Factorize, Residuals, Solve
 from ._derivative import pinv_jvp as _pinv_jvp
 from ._derivative import pinv_vjp as _pinv_vjp
 from ._factor._eigh import from_lower_triangle
+from ._factor._svd import svd
 from ._linalg import pinv
 from ._tolerance import tolerances
 from ._typing import Array, Tolerance
@@ -72,7 +73,8 @@ def pinv_jvp(
     da = arguments.companion(m, da, tuple(m.a.shape), "pinv_jvp", "da")
     if hermitian:
         da = from_lower_triangle(m.lib, da)
-    return arguments.astype(m.lib, _pinv_jvp(m.lib, m.a, x, da), m.dtype)
+    with m.lib.quiet():
+        return arguments.astype(m.lib, _pinv_jvp(m.lib, m.a, x, da), m.dtype)
 
 
 def pinv_vjp(
@@ -128,7 +130,8 @@ def pinv_vjp(
     options = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
     m, x = _matrix_and_pinv(a, x, "pinv_vjp", hermitian=hermitian, **options)
     g = arguments.companion(m, g, tuple(x.shape), "pinv_vjp", "g")
-    a_bar = _pinv_vjp(m.lib, m.a, x, g)
+    with m.lib.quiet():
+        a_bar = _pinv_vjp(m.lib, m.a, x, g)
     if hermitian:
         # The adjoint of `from_lower_triangle`: what fell on the upper triangle comes back.
         xp = m.lib.xp
@@ -186,13 +189,16 @@ def lstsq_jvp(
     >>> dx, round(float(dresiduals), 12)  # the mean moves by 1/2, the squared residual by −2
     (array([0.5]), -2.0)
     """
-    e, inputs, x = _solved(a, b, "lstsq_jvp", rtol=rtol, atol=atol, rcond=rcond, method=method)
+    e, solve, inputs, x = _solved(
+        a, b, "lstsq_jvp", rtol=rtol, atol=atol, rcond=rcond, method=method
+    )
     lib, a, dtype, known = e.matrix
     a_shape = (*e.batch, *a.shape[-2:])
     da = _expanded(e, da, tuple(a.shape), a_shape, "da", "lstsq_jvp")
     db = _expanded(e, db, tuple(e.b.shape), e.b_shape, "db", "lstsq_jvp")
-    (dx,) = Solve().jvp(lib, inputs, (x,), (da, db, None, None))
-    (dresiduals,) = Residuals().jvp(lib, (a, e.b, x), (), (da, db, None))
+    with lib.quiet():
+        (dx,) = solve.jvp(lib, inputs, (x,), (da, db, None, None))
+        (dresiduals,) = Residuals().jvp(lib, (a, e.b, x), (), (da, db, None))
     if e.is_vector:
         dx, dresiduals = dx[..., 0], dresiduals[..., 0]  # type: ignore[index]  # da is no None
     real = known.real if known.compute == dtype else dtype
@@ -249,20 +255,24 @@ def lstsq_vjp(
     >>> b_bar
     array([0.5, 0.5])
     """
-    e, inputs, x = _solved(a, b, "lstsq_vjp", rtol=rtol, atol=atol, rcond=rcond, method=method)
+    e, solve, inputs, x = _solved(
+        a, b, "lstsq_vjp", rtol=rtol, atol=atol, rcond=rcond, method=method
+    )
     lib, a_, dtype, _ = e.matrix
     columns = e.b.shape[-1]
     shape = tuple(x.shape)
     g = _expanded(e, g, shape, shape[:-1] if e.is_vector else shape, "g", "lstsq_vjp")
     needed = (True, True, False, False)
-    a_bar, b_bar, *_ = Solve().vjp(lib, inputs, (x,), (g,), needed)
+    with lib.quiet():
+        a_bar, b_bar, *_ = solve.vjp(lib, inputs, (x,), (g,), needed)
     if residuals_bar is not None:
         batch = shape[:-2]
         full = (*batch, columns)
         public = batch if e.is_vector else full
         rho = _expanded(e, residuals_bar, full, public, "residuals_bar", "lstsq_vjp")
-        a_more, b_more, _ = Residuals().vjp(lib, (a_, e.b, x), (), (rho,), needed[:3])
-        a_bar, b_bar = a_bar + a_more, b_bar + b_more  # type: ignore[operator]  # both needed
+        with lib.quiet():
+            a_more, b_more, _ = Residuals().vjp(lib, (a_, e.b, x), (), (rho,), needed[:3])
+            a_bar, b_bar = a_bar + a_more, b_bar + b_more  # type: ignore[operator]  # both needed
     xp = lib.xp
     return (
         arguments.astype(lib, xp.reshape(a_bar, tuple(a.shape)), dtype),
@@ -285,14 +295,15 @@ def _matrix_and_pinv(
 
 def _solved(
     a: Array, b: Array, function: str, *, method: str, **options: Any
-) -> tuple[arguments.Equations, tuple[Array, Array, Array, Array], Array]:
+) -> tuple[arguments.Equations, Solve, tuple[Any, ...], Array]:
     e = arguments.equations(a, b, function)
     lib, a, _, known = e.matrix
     rtol, atol = tolerances(lib, a, known, function, **options)
-    factorize = Factorize(arguments.algorithm(arguments.LSTSQ, method, function))
-    w, z, *_ = lib.differentiable(factorize, a, rtol, atol)
-    inputs = (a, e.b, w, z)
-    return e, inputs, lib.differentiable(Solve(), *inputs)[0]
+    algorithm = arguments.algorithm(arguments.GENERAL, method, function)
+    with lib.quiet():
+        w, z, *_ = lib.constant(Factorize(algorithm), a, rtol, atol)
+        solve, inputs = Solve(refine=algorithm is not svd), (a, e.b, w, z)
+        return e, solve, inputs, lib.differentiable(solve, *inputs)[0]
 
 
 def _expanded(

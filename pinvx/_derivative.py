@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ._adapter import Adapter
-from ._factor._factor import Factor, apply
+from ._factor._factor import Factor, apply, ranks
+from ._factor._ladder import is_small
 from ._typing import Array
 
 Algorithm: TypeAlias = Callable[[Adapter, Array, Any, Any], Factor]
@@ -31,16 +32,18 @@ class Pinv:
 
     algorithm: Algorithm
     hermitian: bool = False
+    rank: bool = True
+    """Whether to return the rank; None stands in its place if not."""
 
     differentiable = (True, False)
 
-    def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, Array]:
+    def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, Array | None]:
         """Compute A⁺ and the rank of A."""
         factor = self.algorithm(lib, a, rtol, atol)
         x = factor.pinv(lib)
         if self.hermitian:
             x = 0.5 * x + 0.5 * lib.adjoint(x)
-        return x, factor.rank
+        return x, ranks(lib, factor.rank, a) if self.rank else None
 
     def jvp(
         self,
@@ -103,7 +106,7 @@ def pinv_vjp(lib: Adapter, a: Array, x: Array, g: Array) -> Array:
 
 @dataclass(frozen=True)
 class Factorize:
-    """(A, rtol, atol) -> (W, Z, rank, σ) with A⁺ = W Zᴴ.
+    """(A, rtol, atol) -> (W, Z, rank, σ) with A⁺ = W Zᴴ; None for W or Z is the identity.
 
     The rules that apply W and Z know what they are made of, and differentiate with respect to A.
     But JAX transposes what is linear, and a product with W Zᴴ that was transposed knows no rule:
@@ -117,7 +120,8 @@ class Factorize:
 
     def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, ...]:
         """Compute the factored form of A⁺."""
-        return tuple(self.algorithm(lib, a, rtol, atol))
+        w, z, rank, s = self.algorithm(lib, a, rtol, atol)
+        return w, z, ranks(lib, rank, a), s
 
     def jvp(
         self,
@@ -136,6 +140,10 @@ class Factorize:
         if da is None:
             return (None,) * 4
         h, dot = lib.adjoint, lib.matmul
+        if z is None:
+            return pinv_jvp(lib, a, w, da), None, None, None
+        if w is None:
+            return None, h(pinv_jvp(lib, a, h(z), da)), None, None
         u = dot(dot(h(da), z), dot(h(w), w))
         v = dot(dot(da, w), dot(h(z), z))
         dw = u - dot(w, dot(h(z), dot(a, u)) + dot(h(z), dot(da, w)))
@@ -149,18 +157,27 @@ class Factorize:
 
 @dataclass(frozen=True)
 class Solve:
-    """(A, b, W, Z) -> (A⁺b,), given A⁺ = W Zᴴ.
+    """(A, b, W, Z) -> (A⁺b,), given A⁺ = W Zᴴ; None for W or Z is the identity.
 
     Derivatives need A⁺ and A⁺ᴴ only, so they are made of this same rule: one factorization serves
     the derivatives of every order. All inputs have the same number of dimensions.
     """
 
+    refine: bool
+    """Whether to solve once more for what is left of b: an inverse, or the normal equations, lose
+    more of the solution than of A⁺, and get it back so (Å. Björck, Linear Algebra Appl. 88/89
+    (1987), 31–48)."""
+
     differentiable = (True,)
 
-    def value(self, lib: Adapter, a: Array, b: Array, w: Array, z: Array) -> tuple[Array]:
+    def value(
+        self, lib: Adapter, a: Array, b: Array, w: Array | None, z: Array | None
+    ) -> tuple[Array]:
         """Compute A⁺b."""
-        del a
-        return (apply(lib, w, z, b),)
+        x = apply(lib, w, z, b)
+        if self.refine and not is_small(a):  # small ones come from the decomposition
+            x = x + apply(lib, w, z, b - lib.matmul(a, x))
+        return (x,)
 
     def jvp(
         self,
@@ -178,12 +195,12 @@ class Solve:
         (x,) = outputs
         da, db, *_ = tangents
         if da is None:
-            return (None if db is None else solve(lib, a, db, w, z),)
+            return (None if db is None else self._solve(lib, a, db, w, z),)
         h, dot = lib.adjoint, lib.matmul
         r = b - dot(a, x)
-        u = dot(h(da), solve(lib, h(a), x, z, w))
-        rhs = solve(lib, h(a), dot(h(da), r), z, w) - dot(da, x) - dot(a, u)
-        return (u + solve(lib, a, rhs if db is None else rhs + db, w, z),)
+        u = dot(h(da), self._solve(lib, h(a), x, z, w))
+        rhs = self._solve(lib, h(a), dot(h(da), r), z, w) - dot(da, x) - dot(a, u)
+        return (u + self._solve(lib, a, rhs if db is None else rhs + db, w, z),)
 
     def vjp(
         self,
@@ -204,21 +221,22 @@ class Solve:
         if g is None:
             return (None,) * 4
         h, dot = lib.adjoint, lib.matmul
-        y = solve(lib, h(a), g, z, w)
+        y = self._solve(lib, h(a), g, z, w)
         b_bar = sum_to(lib, y, b.shape) if needed[1] else None
         if not needed[0]:
             return None, b_bar, None, None
         r = b - dot(a, x)
         q = g - dot(h(a), y)
         a_bar = (
-            dot(r, h(solve(lib, a, y, w, z))) - dot(y, h(x)) + dot(solve(lib, h(a), x, z, w), h(q))
+            dot(r, h(self._solve(lib, a, y, w, z)))
+            - dot(y, h(x))
+            + dot(self._solve(lib, h(a), x, z, w), h(q))
         )
         return sum_to(lib, a_bar, a.shape), b_bar, None, None
 
-
-def solve(lib: Adapter, a: Array, b: Array, w: Array, z: Array) -> Array:
-    """Return A⁺b, differentiable with respect to A and b."""
-    return lib.differentiable(Solve(), a, b, w, z)[0]
+    def _solve(self, lib: Adapter, a: Array, b: Array, w: Array | None, z: Array | None) -> Array:
+        """Return A⁺b, differentiable with respect to A and b."""
+        return lib.differentiable(self, a, b, w, z)[0]
 
 
 @dataclass(frozen=True)
@@ -279,10 +297,9 @@ class Residuals:
 
 def _real_dot(lib: Adapter, x: Array, y: Array) -> Array:
     """Return Re(xᴴy) for each pair of columns."""
-    xp = lib.xp
-    if xp.isdtype(x.dtype, "complex floating"):
-        return xp.sum(xp.real(x) * xp.real(y) + xp.imag(x) * xp.imag(y), axis=-2)
-    return xp.sum(x * y, axis=-2)
+    product = lib.xp.vecdot(x, y, axis=-2)
+    known = lib.precision(product.dtype)
+    return lib.xp.real(product) if known is not None and known.is_complex else product
 
 
 def sum_to(lib: Adapter, g: Array, shape: tuple[int, ...]) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from ._errors import sentence
@@ -25,7 +24,6 @@ class Precision(NamedTuple):
     is_complex: bool
 
 
-@lru_cache(maxsize=256)
 def precision(xp: Namespace, dtype: DType) -> Precision | None:
     """Return the precision of a supported floating dtype, and None for every other dtype."""
     for name, real in (
@@ -50,8 +48,8 @@ def precision(xp: Namespace, dtype: DType) -> Precision | None:
     return None
 
 
-def floating_dtype(xp: Namespace, x: Array, function: str, name: str) -> DType:
-    """Return the floating dtype that the results of `x` have.
+def default_dtype(xp: Namespace, x: Array, function: str, name: str) -> DType:
+    """Return the floating dtype that the results of `x` have, which is not floating itself.
 
     Parameters
     ----------
@@ -69,8 +67,6 @@ def floating_dtype(xp: Namespace, x: Array, function: str, name: str) -> DType:
         array library factorizes (such as `longdouble`).
     """
     dtype = x.dtype
-    if precision(xp, dtype) is not None:
-        return dtype
     # Not cached: the default changes at run time (`torch.set_default_dtype`, JAX's x64 switch).
     if _is_integer(xp, dtype):
         return xp.asarray(1.0).dtype

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from . import _arguments as arguments
 from ._derivative import Factorize, Pinv, Residuals, Solve
 from ._factor._eigh import from_lower_triangle
+from ._factor._svd import svd
 from ._tolerance import default, tolerances
 from ._typing import Array, Tolerance
 
@@ -108,7 +109,7 @@ def pinv(
            [0. , 0. , 0.5]])
     """
     m = arguments.matrix(a, "pinv")
-    methods = arguments.HERMITIAN if hermitian else arguments.PINV
+    methods = arguments.HERMITIAN if hermitian else arguments.GENERAL
     algorithm = arguments.algorithm(methods, method, "pinv")
     rtol, atol = tolerances(m.lib, m.a, m.known, "pinv", rtol=rtol, atol=atol, rcond=rcond)
     a = m.a
@@ -118,8 +119,10 @@ def pinv(
     if out is not None:
         shape = (*a.shape[:-2], a.shape[-1], a.shape[-2])
         arguments.destination(m, out, shape, "pinv")
-    x, rank = m.lib.differentiable(Pinv(algorithm, hermitian), a, rtol, atol)
-    x = arguments.astype(m.lib, x, m.dtype)
+    with m.lib.quiet():
+        rule = Pinv(algorithm, hermitian, return_rank)
+        x, rank = m.lib.differentiable(rule, a, rtol, atol)
+        x = arguments.astype(m.lib, x, m.dtype)
     if out is not None:
         x = m.lib.write(out, x, "pinv")
     return (x, rank) if return_rank else x
@@ -218,15 +221,16 @@ def lstsq(
     """
     e = arguments.equations(a, b, "lstsq")
     lib, a, dtype, known = e.matrix
-    algorithm = arguments.algorithm(arguments.LSTSQ, method, "lstsq")
+    algorithm = arguments.algorithm(arguments.GENERAL, method, "lstsq")
+    if singular_values:
+        algorithm = svd
     rtol, atol = tolerances(lib, a, known, "lstsq", rtol=rtol, atol=atol, rcond=rcond)
-    # A column of b with an infinity gives NaN, not infinities whose signs depend on the library.
-    finite = lib.xp.isfinite(e.b)
-    b = lib.xp.where(finite, e.b, lib.xp.full_like(e.b, float("nan")))
-
-    w, z, rank, s = lib.differentiable(Factorize(algorithm), a, rtol, atol)
-    (x,) = lib.differentiable(Solve(), a, b, w, z)
-    (residuals,) = lib.differentiable(Residuals(), a, b, x)
+    with lib.quiet():
+        # A column of b with an infinity gives NaN, not infinities whose signs nobody knows.
+        b = e.b + (e.b - e.b)
+        w, z, rank, s = lib.constant(Factorize(algorithm), a, rtol, atol)
+        (x,) = lib.differentiable(Solve(refine=algorithm is not svd), a, b, w, z)
+        (residuals,) = lib.differentiable(Residuals(), a, b, x)
 
     if e.is_vector:
         x, residuals = x[..., 0], residuals[..., 0]
@@ -234,7 +238,7 @@ def lstsq(
     return LstsqResult(
         arguments.astype(lib, x, dtype),
         arguments.astype(lib, residuals, real),
-        lib.xp.reshape(rank, e.batch),
+        rank if len(e.batch) == rank.ndim else lib.xp.reshape(rank, e.batch),
         arguments.astype(lib, lib.xp.reshape(s, (*e.batch, s.shape[-1])), real)
         if singular_values
         else None,

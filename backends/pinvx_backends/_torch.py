@@ -66,6 +66,35 @@ class TorchAdapter(Adapter):
         """Return the lower Cholesky factor; a failure raises nothing, and reads nothing back."""
         return torch.linalg.cholesky_ex(x).L
 
+    def inv_lower(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the inverse of each lower triangular matrix."""
+        identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+        return torch.linalg.solve_triangular(x, identity, upper=False)
+
+    def svd(self, x: torch.Tensor) -> Any:
+        """Return U, σ and Vᴴ of one matrix, and σ = NaN where that fails."""
+        try:
+            return torch.linalg.svd(x, full_matrices=False)
+        except RuntimeError:  # a matrix with NaN
+            return x, x.real.new_full((1,), float("nan")), x
+
+    def norm2(self, x: torch.Tensor) -> torch.Tensor:
+        """Return ‖x‖_F² of each matrix, in the real dtype."""
+        norm = torch.linalg.vector_norm(x, dim=None if x.ndim == 2 else (-2, -1))
+        return norm * norm
+
+    def numbers(self, *values: torch.Tensor) -> tuple[Any, ...]:
+        """Read scalars as Python numbers, with one transfer from an accelerator."""
+        if values[0].ndim > 0 or not self.readable(*values):
+            return values
+        if values[0].is_cpu:
+            return tuple(v.item() for v in values)
+        return tuple(torch.stack(values).tolist())
+
+    def read(self, x: torch.Tensor) -> list[float]:
+        """Read a real vector."""
+        return x.tolist()
+
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule as a node of PyTorch's graph."""
         if not torch.compiler.is_compiling():
@@ -75,6 +104,12 @@ class TorchAdapter(Adapter):
         ):
             return _Compiled.apply(rule, self, *inputs)
         return rule.value(self, *inputs)
+
+    def constant(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
+        """Evaluate a rule outside of every graph."""
+        return self.differentiable(
+            rule, *[x.detach() if isinstance(x, torch.Tensor) else x for x in inputs]
+        )
 
     def write(self, out: torch.Tensor, x: torch.Tensor, function: str) -> torch.Tensor:
         """Copy into `out`, under PyTorch's rule that `out` takes no part in differentiation."""
@@ -94,14 +129,16 @@ class _WithDerivative(torch.autograd.Function):
     """A rule as a function of PyTorch's: of both modes, of every order, and of batches."""
 
     @staticmethod
-    def forward(rule: Rule, lib: TorchAdapter, *inputs: Any) -> tuple[torch.Tensor, ...]:
-        return rule.value(lib, *inputs)
+    def forward(rule: Rule, lib: TorchAdapter, *inputs: Any) -> tuple[torch.Tensor | None, ...]:
+        outputs = rule.value(lib, *inputs)
+        # PyTorch takes no input for an output (the normal equations have Z = A), but a view of it.
+        return tuple(x.view_as(x) if _is_one_of(x, inputs) else x for x in outputs)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
         rule, lib, *arrays = inputs
         _remember(ctx, rule, lib, arrays, output)
-        ctx.save_for_forward(*[x for x in arrays if isinstance(x, torch.Tensor)], *output)
+        ctx.save_for_forward(*_tensors(arrays), *_tensors(output))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> tuple[torch.Tensor | None, ...]:
@@ -128,7 +165,7 @@ class _WithDerivative(torch.autograd.Function):
             for x, dim in zip(inputs, in_dims[2:], strict=True)
         ]
         outputs = _WithDerivative.apply(rule, lib, *batched)
-        return outputs, (0,) * len(outputs)
+        return outputs, tuple(None if x is None else 0 for x in outputs)
 
 
 class _Compiled(torch.autograd.Function):
@@ -147,26 +184,30 @@ class _Compiled(torch.autograd.Function):
 
 
 def _remember(
-    ctx: Any, rule: Rule, lib: TorchAdapter, inputs: Any, output: tuple[torch.Tensor, ...]
+    ctx: Any, rule: Rule, lib: TorchAdapter, inputs: Any, output: tuple[torch.Tensor | None, ...]
 ) -> None:
     ctx.rule, ctx.lib = rule, lib
     ctx.set_materialize_grads(False)
-    ctx.mark_non_differentiable(
-        *[x for x, d in zip(output, rule.differentiable, strict=True) if not d]
-    )
-    ctx.is_tensor = [isinstance(x, torch.Tensor) for x in inputs]
-    ctx.numbers = [None if t else x for x, t in zip(inputs, ctx.is_tensor, strict=True)]
-    tensors = [x for x, t in zip(inputs, ctx.is_tensor, strict=True) if t]
-    ctx.save_for_backward(*tensors, *output)
+    known = zip(output, rule.differentiable, strict=True)
+    ctx.mark_non_differentiable(*[x for x, d in known if x is not None and not d])
+    # What is no tensor (a number, None for an identity) is kept beside the tensors.
+    ctx.others = [None if isinstance(x, torch.Tensor) else (x,) for x in (*inputs, *output)]
+    ctx.count = len(inputs)
+    ctx.save_for_backward(*_tensors(inputs), *_tensors(output))
 
 
-def _saved(ctx: Any) -> tuple[tuple[Any, ...], tuple[torch.Tensor, ...]]:
-    saved = list(ctx.saved_tensors)
-    inputs = tuple(
-        saved.pop(0) if is_tensor else number
-        for is_tensor, number in zip(ctx.is_tensor, ctx.numbers, strict=True)
-    )
-    return inputs, tuple(saved)
+def _saved(ctx: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    saved = iter(ctx.saved_tensors)
+    values = tuple(next(saved) if other is None else other[0] for other in ctx.others)
+    return values[: ctx.count], values[ctx.count :]
+
+
+def _is_one_of(x: Any, inputs: tuple[Any, ...]) -> bool:
+    return isinstance(x, torch.Tensor) and any(x is y for y in inputs)
+
+
+def _tensors(values: Any) -> list[torch.Tensor]:
+    return [x for x in values if isinstance(x, torch.Tensor)]
 
 
 def _nested_forward_mode() -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .._adapter import Adapter
-from .._dtypes import precision
 from .._typing import Array
 
 
@@ -37,14 +36,20 @@ def balance(lib: Adapter, a: Array) -> Balanced:
     """
     xp = lib.xp
     peak = xp.max(xp.abs(a), axis=(-2, -1))  # NaN propagates: one pass answers both questions
-    exponents = precision(xp, a.dtype).exponents  # type: ignore[union-attr]  # checked at the call
-    # The range that is left alone is 2**±(5/16 of all exponents), the step is 3/4: both ends of
-    # the range, subnormal numbers included, land where squares neither overflow nor underflow.
-    edge = 2.0 ** (5 * exponents // 16)
-    step = 2.0 ** (3 * exponents // 4)
+    edge, step = extremes(lib, a)
     one = xp.ones_like(peak)
     unit = xp.where(peak < 1.0 / edge, step * one, xp.where(peak > edge, one / step, one))
     finite = xp.isfinite(peak)
     # Masked before it is scaled: a complex infinity times a number warns in NumPy.
     masked = xp.where(finite[..., None, None], a, xp.zeros_like(a))
     return Balanced(masked * unit[..., None, None], unit, finite)
+
+
+def extremes(lib: Adapter, a: Array) -> tuple[float, float]:
+    """Return the scale that is left alone, at most, and the factor for what lies beyond.
+
+    2**±(5/16 of all exponents) and 3/4 of them: both ends of the range, subnormal numbers included,
+    land where squares neither overflow nor underflow.
+    """
+    exponents = lib.precision(a.dtype).exponents  # type: ignore[union-attr]  # checked at the call
+    return 2.0 ** (5 * exponents // 16), 2.0 ** (3 * exponents // 4)

@@ -1,13 +1,16 @@
-"""The certificate that a matrix Y, wherever it comes from, is the pseudoinverse of A.
+"""The certificates: which singular values a proposal proves to be above the cutoff, and how well.
 
-**Lemma.** Let A be M×N with M ≥ N, Y any N×M matrix, and e = ‖I − Y A‖ < 1. Then
-σ_N(A) ≥ (1 − e)/‖Y‖. *Proof.* For a unit vector v, 1 = ‖v‖ ≤ ‖Y A v‖ + ‖(I − Y A) v‖
-≤ ‖Y‖ ‖A v‖ + e. ∎
+Each rests on one **lemma**. Let A be M×N with M ≥ N, T a nonsingular N×N matrix and Q = A T.
+Then σ_N(A) ≥ σ_N(Q)/‖T‖. *Proof.* For a unit vector v put u = T⁻¹v, so that ‖A v‖ = ‖Q u‖
+≥ σ_N(Q)‖u‖ ≥ σ_N(Q)‖v‖/‖T‖. ∎
 
-So if (1 − e)/‖Y‖_F exceeds max(atol, rtol·‖A‖_F), every singular value is above the cutoff,
-nothing is truncated, and A⁺ is the ordinary left inverse, whatever the cutoff was. NaN and infinity
-fail every comparison, and so do norms whose squares overflow or underflow: where one of them
-vanishes the other is infinite, and their product is NaN.
+If that exceeds max(atol, rtol·‖A‖), every singular value is above the cutoff, nothing is truncated,
+and A⁺ is the ordinary left inverse, whatever the cutoff was. It does not matter where T came from:
+`inverts` takes Q ≈ I, `orthonormal` takes QᴴQ ≈ I, and `well_conditioned` has T Tᴴ = (AᴴA)⁻¹
+and never forms Q. NaN and infinity fail every comparison, and so do norms whose squares overflow or
+underflow: where one of them vanishes the other is infinite, and their product is NaN.
+
+Norms of one matrix are read and compared as Python numbers; those of a batch stay where they are.
 """
 
 from __future__ import annotations
@@ -16,77 +19,135 @@ import math
 from typing import Any
 
 from .._adapter import Adapter
-from .._dtypes import precision
 from .._typing import Array
 
-# Up to this many columns I − Y A is formed; beyond, its norm is estimated from so many vectors.
-EXACT = 16
+# Up to this many columns I − W A is formed; beyond, its norm is estimated from so many vectors.
+EXACT = 128
 VECTORS = 4
 # For a random v of unit variance E‖Ev‖² = ‖E‖_F². With four vectors the estimate is 8 times too
 # small only if all of them are nearly orthogonal to all rows of E, which are rounding errors.
 SAFETY = 8.0
 
 
-def judge(lib: Adapter, a: Array, y: Array, rtol: Any, atol: Any, *, slack: float = 1.0) -> Array:
-    """Tell for each matrix whether Y is proved to be A⁺.
+def inverts(lib: Adapter, a: Array, w: Array, rtol: Any, atol: Any) -> Any:
+    """Tell for each square matrix whether W is A⁻¹, and no singular value is below the cutoff.
+
+    With E = I − W A and ‖E‖ < 1/2 the lemma, for T = W, gives σ_N ≥ 1/(2‖W‖). The error is
+    ‖W − A⁻¹‖ ≤ ‖E‖ ‖A⁻¹‖, and 8·N·eps·κ‖A⁻¹‖ is promised; half of that is accepted, measured by
+    ‖A‖_F‖W‖_F ≤ Nκ: ‖E‖_F ≤ 4·eps·‖A‖_F‖W‖_F.
+
+    Parameters
+    ----------
+    lib
+        The adapter of `a`.
+    a, w : array, shape (..., N, N)
+    rtol, atol
+        As `tolerances` returns them.
+
+    Returns
+    -------
+    array of bool, the batch shape, or bool
+        Beyond `EXACT` columns ‖E‖_F is an estimate, and the answer is near certain, not proved.
+    """
+    n, eps = a.shape[-1], _eps(lib, a)
+    e2, a2, w2 = lib.numbers(_defect(lib, a, w), lib.norm2(a), lib.norm2(w))
+    kappa2 = a2 * w2
+    safety = 1.0 if n <= EXACT else SAFETY
+    # Less than 1/4 as computed, and less than 1/4 for rounding in the product.
+    sound = (e2 * (16.0 * safety**2) < 1.0) & (kappa2 * (16.0 * (n * eps) ** 2) < 1.0)
+    return (
+        sound
+        & (e2 <= kappa2 * (4.0 * eps) ** 2)
+        & _less(kappa2, 4.0, rtol, 2)
+        & _less(w2, 4.0, atol, 2)
+    )
+
+
+def well_conditioned(lib: Adapter, a: Array, g: Array, w: Array, rtol: Any, atol: Any) -> Any:
+    """Tell for each tall matrix whether W = (AᴴA)⁻¹ makes A⁺ = W Aᴴ as accurate as is promised.
+
+    With κ̂ = ‖G‖_F‖W‖_F, between κ² and N·κ², the error of W Aᴴ is about eps·κ², and κ̂ ≤ 16·N keeps
+    it beside that of the decomposition. Rounding in G, taken as random (N. J. Higham, T. Mary,
+    SIAM J. Sci. Comput. 41 (2019), A2815–A2835: √M terms add up and not M), and in its Cholesky
+    factor changes σ_N² by (8√M + N)·eps·‖G‖_F at most; where that is below 1/(4‖W‖_F), the lemma
+    gives σ_N² ≥ 1/(2‖W‖_F).
 
     Parameters
     ----------
     lib
         The adapter of `a`.
     a : array, shape (..., M, N)
-        M ≥ N.
-    y : array, shape (..., N, M)
-        A proposal of the form M Aᴴ, so that a left inverse is the pseudoinverse.
+    g, w : array, shape (..., N, N)
+        AᴴA, and its inverse from its Cholesky factor.
     rtol, atol
         As `tolerances` returns them.
-    slack
-        How many eps·‖A‖_F‖Y‖_F the norm of I − Y A may have.
 
     Returns
     -------
-    array of bool, the batch shape
-        Whether no singular value is at or below the cutoff, and ‖Y − A⁺‖ ≤ ‖I − Y A‖ ‖A⁺‖ is at
-        most slack·eps·‖A‖_F‖Y‖_F·‖A⁺‖. Beyond `EXACT` columns ‖I − Y A‖ is an estimate, and so the
-        first is near certain and not proved.
+    array of bool, the batch shape, or bool
     """
-    known = precision(lib.xp, a.dtype)
+    m, n = a.shape[-2:]
+    g2, w2 = lib.numbers(lib.norm2(g), lib.norm2(w))
+    kappa4 = g2 * w2
+    limit = max(1.0 / (16.0 * n), 4.0 * (8.0 * math.sqrt(m) + n) * _eps(lib, a))
+    return (kappa4 * limit**2 <= 1.0) & _less(kappa4, 4.0, rtol, 4) & _less(w2, 4.0, atol, 4)
+
+
+def orthonormal(lib: Adapter, g: Array, t: Array, qq: Array, rtol: Any, atol: Any) -> Any:
+    """Tell for each tall matrix whether Q = A T is so well conditioned that A⁺ = T Q⁺ is accurate.
+
+    ‖QᴴQ − I‖_F ≤ 1/2 gives σ_N(Q)² ≥ 1/2. Q is computed to N·eps·‖A‖_F‖T‖_F, which changes A⁺ by so
+    much beside its norm, and σ_N(Q) by less than 1/5: the lemma gives σ_N ≥ 1/(2‖T‖_F).
+
+    Parameters
+    ----------
+    lib
+        The adapter of the arrays.
+    g, t, qq : array, shape (..., N, N)
+        AᴴA, T and QᴴQ.
+    rtol, atol
+        As `tolerances` returns them.
+
+    Returns
+    -------
+    array of bool, the batch shape, or bool
+    """
+    n, eps = g.shape[-1], _eps(lib, g)
+    identity = lib.xp.eye(n, dtype=qq.dtype, device=lib.device(qq))
+    d2, t2, g2 = lib.numbers(lib.norm2(qq - identity), lib.norm2(t), lib.norm2(g))
+    kappa4 = t2 * t2 * g2  # ‖A‖_F² ≤ √N·‖G‖_F, and σ₁² ≤ ‖G‖_F
+    sound = (d2 <= 0.25) & (kappa4 * (5.0 * n**1.25 * eps) ** 4 <= 1.0)
+    return sound & _less(kappa4, 16.0, rtol, 4) & _less(t2, 4.0, atol, 2)
+
+
+def _less(x: Any, factor: float, tolerance: Any, power: int) -> Any:
+    """Tell whether factor·x·toleranceᵖᵒʷᵉʳ < 1."""
+    if isinstance(tolerance, float) and tolerance == 0.0:
+        return x * 0.0 == 0.0  # nothing but NaN and infinity is refused
+    return x * (factor * tolerance**power) < 1.0
+
+
+def _eps(lib: Adapter, a: Array) -> float:
+    known = lib.precision(a.dtype)
     assert known is not None  # checked at the call
-    error = defect(lib, a, y)
-    y2 = norm2(lib, y)
-    kappa = norm2(lib, a) * y2  # (‖A‖_F ‖Y‖_F)²
-    safety = 1.0 if a.shape[-1] <= EXACT else SAFETY
-    # What the computed I − Y A may lack of the true one: rounding in the product.
-    rounding = max(a.shape[-2:]) * known.eps
-    e2 = 2.0 * (safety * safety * error + rounding * rounding * kappa)
-    # (1 − e)/‖Y‖ > t, for e < 1/2, follows from ‖Y‖ t < 1/2.
-    full_rank = (e2 < 0.25) & (4.0 * (rtol * rtol) * kappa < 1.0)
-    full_rank = full_rank & (4.0 * (atol * atol) * y2 < 1.0)
-    return full_rank & (error <= (slack * known.eps) ** 2 * kappa)
+    return known.eps
 
 
-def norm2(lib: Adapter, x: Array) -> Array:
-    """Return ‖x‖_F² for each matrix, as a real array."""
-    flat = lib.xp.reshape(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]))
-    squared = lib.xp.vecdot(flat, flat)
-    return lib.xp.real(squared) if lib.xp.isdtype(x.dtype, "complex floating") else squared
-
-
-def defect(lib: Adapter, a: Array, y: Array) -> Array:
-    """Return ‖I − Y A‖_F² or an estimate of it, from products with A itself."""
+def _defect(lib: Adapter, a: Array, w: Array) -> Array:
+    """Return ‖I − W A‖_F², or an estimate of it."""
     dot = lib.matmul
     if a.shape[-1] <= EXACT:
-        ya = dot(y, a)
-        identity = lib.xp.eye(ya.shape[-1], dtype=ya.dtype, device=lib.device(ya))
-        return norm2(lib, identity - ya)
-    v = test_vectors(lib, a)
-    return norm2(lib, v - dot(y, dot(a, v))) / VECTORS
+        wa = dot(w, a)
+        identity = lib.xp.eye(wa.shape[-1], dtype=wa.dtype, device=lib.device(wa))
+        return lib.norm2(wa - identity)
+    v = _test_vectors(lib, a)
+    return lib.norm2(v - dot(w, dot(a, v))) / VECTORS
 
 
-def test_vectors(lib: Adapter, a: Array) -> Array:
+def _test_vectors(lib: Adapter, a: Array) -> Array:
     """Return V of shape (N, 4) and unit variance, without a pattern and always the same."""
     xp = lib.xp
-    known = precision(xp, a.dtype)
+    known = lib.precision(a.dtype)
     assert known is not None  # checked at the call
     n = a.shape[-1]
     i = xp.arange(1, n * VECTORS + 1, dtype=known.real, device=lib.device(a))

@@ -1,10 +1,12 @@
 """A⁺ of a tall matrix from Cholesky QR, twice: matrix products, for κ up to about 10⁷ (float64).
 
-With AᴴA = L Lᴴ, the columns of Q = A L⁻ᴴ are orthonormal but for an error of κ²·eps, and one more
-Gram matrix repairs that: A⁺ = L⁻ᴴ (QᴴQ)⁻¹ Qᴴ (CholeskyQR2: T. Fukaya et al., ScalA 2014;
-Y. Yamamoto et al., ETNA 44 (2015), 306–326). Correcting Y = (AᴴA)⁻¹Aᴴ instead, by powers of
-I − Y A, does not do: it cannot see an error in Y that is orthogonal to the range of A, and
-A Y is then Hermitian to κ²·eps only.
+With AᴴA = RᴴR the columns of Q = A R⁻¹ are orthonormal but for an error of eps·κ², and one more
+Gram matrix repairs that: A⁺ = R⁻¹ (QᴴQ)⁻¹ Qᴴ (CholeskyQR2: T. Fukaya et al., ScalA 2014;
+Y. Yamamoto et al., ETNA 44 (2015), 306–326). It does not matter how far R is from the triangular
+factor of A: any R⁻¹ that makes Q well conditioned will do, and QᴴQ, which is there, tells.
+
+Correcting (AᴴA)⁻¹Aᴴ by powers of I − Y A instead does not do: that cannot see an error of Y that
+is orthogonal to the range of A, and A Y is then Hermitian to eps·κ² only.
 """
 
 from __future__ import annotations
@@ -13,17 +15,17 @@ from typing import Any
 
 from .._adapter import Adapter
 from .._typing import Array
-from ._certificate import judge
+from ._certificate import orthonormal
+from ._gram import inverse_of_cholesky
 
 
-def cholesky_qr(lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, Array]:
-    """Propose Y = L⁻ᴴ (QᴴQ)⁻¹ Qᴴ.
+def cholesky_qr(lib: Adapter, a: Array, g: Array, rtol: Any, atol: Any) -> tuple[Array, Array, Any]:
+    """Propose W = R⁻¹ (QᴴQ)⁻¹ and Z = Q.
 
-    Parameters and results as for `inverse`, with `a` of shape (..., M, N), M ≥ N.
+    Parameters and results as for `gram`.
     """
-    h, dot = lib.adjoint, lib.matmul
-    r_inverse = h(lib.inv(lib.cholesky(dot(h(a), a))))
-    q = dot(a, r_inverse)
-    qh = h(q)
-    y = dot(dot(r_inverse, lib.inv(dot(qh, q))), qh)
-    return y, judge(lib, a, y, rtol, atol)
+    r_inverse = inverse_of_cholesky(lib, g)
+    q = lib.matmul(a, r_inverse)
+    qq = lib.matmul(lib.adjoint(q), q)
+    w = lib.matmul(r_inverse, lib.inv(qq))
+    return w, q, orthonormal(lib, g, r_inverse, qq, rtol, atol)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from .._adapter import Adapter
-from .._dtypes import precision
 from .._tolerance import counted
 from .._typing import Array
 from ._balance import balance
@@ -57,7 +56,7 @@ def from_lower_triangle(lib: Adapter, a: Array) -> Array:
     xp = lib.xp
     strict = xp.tril(a, k=-1)
     diagonal = xp.linalg.diagonal(a)
-    known = precision(xp, a.dtype)
+    known = lib.precision(a.dtype)
     if known is not None and known.is_complex:
         diagonal = xp.astype(xp.real(diagonal), a.dtype)
     on_diagonal = xp.eye(a.shape[-1], dtype=xp.bool, device=lib.device(a))

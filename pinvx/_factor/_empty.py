@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .._adapter import Adapter
-from .._dtypes import precision
 from .._typing import Array
 from ._factor import Factor
 
@@ -15,7 +14,7 @@ def empty(lib: Adapter, a: Array) -> Factor:
     """
     xp = lib.xp
     batch, (m, n) = a.shape[:-2], a.shape[-2:]
-    real = precision(xp, a.dtype).real  # type: ignore[union-attr]  # checked at the call
+    real = lib.precision(a.dtype).real  # type: ignore[union-attr]  # checked at the call
     device = lib.device(a)
     return Factor(
         w=xp.zeros((*batch, n, 0), dtype=a.dtype, device=device),

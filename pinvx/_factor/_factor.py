@@ -11,26 +11,43 @@ from .._typing import Array
 class Factor(NamedTuple):
     """The pseudoinverse in factored form, A⁺ = W Zᴴ.
 
-    The singular value decomposition A = U Σ Vᴴ gives W = V Σ⁺ and Z = U, a QR decomposition
-    gives W = R⁻¹ and Z = Q, the normal equations give W = (AᴴA)⁻¹ and Z = A. The factored form of
-    (Aᴴ)⁺ = Z Wᴴ is the same pair the other way round. What gives A⁺ itself has Z = I.
+    The singular value decomposition A = U Σ Vᴴ gives W = V Σ⁺ and Z = U, an orthonormal basis
+    Q = A R⁻¹ gives W = R⁻¹ and Z = Q, the normal equations give W = (AᴴA)⁻¹ and Z = A. What gives
+    A⁺ itself has None for the identity on the other side.
     """
 
-    w: Array
-    """Shape (..., N, K)."""
+    w: Array | None
+    """Shape (..., N, R) with R ≥ rank."""
     z: Array | None
-    """Shape (..., M, K); None stands for the identity."""
-    rank: Array
-    """Integers, the batch shape."""
-    s: Array | None
+    """Shape (..., M, R)."""
+    rank: Array | int
+    """Integers of the batch shape, or one number for the whole batch."""
+    s: Array | None = None
     """The singular values, descending, shape (..., min(M, N)); NaN where A is not finite. None
     where they were not computed."""
 
     def pinv(self, lib: Adapter) -> Array:
         """Return A⁺, shape (..., N, M)."""
-        return self.w if self.z is None else lib.matmul(self.w, lib.adjoint(self.z))
+        if self.z is None:
+            return self.w
+        zh = lib.adjoint(self.z)
+        return zh if self.w is None else lib.matmul(self.w, zh)
+
+    def adjoint(self) -> Factor:
+        """Return the factor of Aᴴ: (Aᴴ)⁺ = (A⁺)ᴴ = Z Wᴴ."""
+        return Factor(self.z, self.w, self.rank, self.s)
 
 
-def apply(lib: Adapter, w: Array, z: Array, b: Array) -> Array:
+def apply(lib: Adapter, w: Array | None, z: Array | None, b: Array) -> Array:
     """Return W Zᴴ b: with (w, z) this is A⁺b, with (z, w) it is A⁺ᴴb."""
-    return lib.matmul(w, lib.matmul(lib.adjoint(z), b))
+    y = b if z is None else lib.matmul(lib.adjoint(z), b)
+    return y if w is None else lib.matmul(w, y)
+
+
+def ranks(lib: Adapter, rank: Array | int, a: Array) -> Array:
+    """Return the rank as an array of the batch shape of `a`."""
+    if not isinstance(rank, int):
+        return rank
+    if a.ndim == 2:
+        return lib.xp.asarray(rank, device=lib.device(a))
+    return lib.xp.full(tuple(a.shape[:-2]), rank, device=lib.device(a))

@@ -10,26 +10,31 @@ from typing import Any
 
 from .._adapter import Adapter
 from .._typing import Array
-from ._certificate import judge
+from ._certificate import inverts
 
 
-def inverse(lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, Array]:
-    """Propose Y = A⁻¹.
+def inverse(
+    lib: Adapter, a: Array, g: Array | None, rtol: Any, atol: Any
+) -> tuple[Array, None, Any]:
+    """Propose W = A⁻¹ and Z = I.
 
     Parameters
     ----------
     lib
         The adapter of `a`.
     a : array, shape (..., N, N)
+    g
+        Not used.
     rtol, atol
         As `tolerances` returns them.
 
     Returns
     -------
-    y : array, shape (..., N, N)
-    accepted : array of bool, the batch shape
-        Whether Y is proved to be A⁺, to the accuracy of the singular value decomposition.
+    w : array, shape (..., N, N)
+    z : None
+        It stands for the identity.
+    accepted : array of bool, the batch shape, or bool
     """
-    y = lib.inv(a)
-    # Elimination leaves a residual of a few eps·κ where the other rungs leave one.
-    return y, judge(lib, a, y, rtol, atol, slack=4.0)
+    del g
+    w = lib.inv(a)
+    return w, None, inverts(lib, a, w, rtol, atol)

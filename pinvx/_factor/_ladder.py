@@ -1,20 +1,22 @@
 """The fastest way to A⁺ that can be certified, rung by rung; the last is unconditional.
 
 Square: the inverse, then the singular value decomposition. Tall: the normal equations, Cholesky QR,
-then the decomposition. Wide: as the adjoint. In a batch only the matrices that were
-refused go down to the last rung. One boolean a rung is read to choose; where values cannot be
-read (a tracer, compiled code) the decomposition is taken at once.
+then the decomposition. Wide: as the adjoint. In a batch only the matrices that were refused go
+down. One answer a rung is read to choose, or the library branches by itself (a traced `cond`);
+where neither is possible the decomposition is taken at once.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from .._adapter import Adapter
 from .._typing import Array
+from ._batch import Refused, merged
 from ._cholesky_qr import cholesky_qr
-from ._factor import Factor
+from ._factor import Factor, ranks
 from ._gram import gram
 from ._inverse import inverse
 from ._svd import svd
@@ -23,9 +25,12 @@ from ._svd import svd
 # the fewest.
 SMALL = 512
 
+# (lib, A, AᴴA, rtol, atol) -> (W, Z, accepted), or the factor itself for the last one.
+Rung: TypeAlias = Callable[..., Any]
+
 
 def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
-    """Return A⁺ itself, as a factor with Z = I.
+    """Factorize A by the fastest certified way.
 
     Parameters
     ----------
@@ -35,53 +40,57 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     rtol, atol
         As `tolerances` returns them.
     """
-    m, n = a.shape[-2:]
-    if math.prod(a.shape) < SMALL or not lib.readable(a):
+    if is_small(a) or not lib.branches(a):
         return svd(lib, a, rtol, atol)
+    m, n = a.shape[-2:]
     if m < n:
-        wide = ladder(lib, lib.adjoint(a), rtol, atol)
-        return Factor(lib.adjoint(wide.w), None, wide.rank, None)
-    with lib.quiet():
-        y, accepted = (inverse if m == n else gram)(lib, a, rtol, atol)
-        if m > n and not lib.all(accepted):
-            better, accepted_now = cholesky_qr(lib, a, rtol, atol)
-            y = lib.xp.where(accepted[..., None, None], y, better)
-            accepted = accepted | accepted_now
-    # Of full rank, each of them: 0 is replaced for those that were refused.
-    rank = lib.xp.astype(accepted, lib.xp.asarray(0).dtype) * n
-    if lib.all(accepted):
-        return Factor(y, None, rank, None)
-    return _finish(lib, a, y, rank, accepted, rtol, atol)
+        return ladder(lib, lib.adjoint(a), rtol, atol).adjoint()
+    if m == n:
+        return _descend(lib, (inverse, _whole), a, None, rtol, atol)
+    g = lib.matmul(lib.adjoint(a), a)
+    return _descend(lib, (gram, cholesky_qr, _halves), a, g, rtol, atol)
 
 
-def _finish(
-    lib: Adapter, a: Array, y: Array, rank: Array, accepted: Array, rtol: Any, atol: Any
+def is_small(a: Array) -> bool:
+    """Tell whether the ladder leaves matrices of this shape to the decomposition."""
+    return bool(math.prod(a.shape) < SMALL)
+
+
+def _whole(lib: Adapter, a: Array, _: Any, rtol: Any, atol: Any) -> Factor:
+    """Take the last rung, in the form of `inverse`."""
+    last = svd(lib, a, rtol, atol)
+    return Factor(last.pinv(lib), None, last.rank)
+
+
+def _halves(lib: Adapter, a: Array, _: Any, rtol: Any, atol: Any) -> Factor:
+    """Take the last rung, in the form of `gram`."""
+    last = svd(lib, a, rtol, atol)
+    return Factor(last.w, last.z, last.rank)
+
+
+def _descend(
+    lib: Adapter, rungs: Sequence[Rung], a: Array, g: Array | None, rtol: Any, atol: Any
 ) -> Factor:
-    """Send the matrices that were refused to the last rung, and put the results together."""
-    xp = lib.xp
-    batch = tuple(a.shape[:-2])
-    if not batch or lib.all(~accepted):
-        last = svd(lib, a, rtol, atol)
-        return Factor(last.pinv(lib), None, last.rank, None)
-    refused = xp.nonzero(~xp.reshape(accepted, (-1,)))[0]
+    """Try the rungs in turn, the last without a question."""
+    rung, *lower = rungs
+    if not lower:
+        last: Factor = rung(lib, a, g, rtol, atol)
+        return last
+    w, z, accepted = rung(lib, a, g, rtol, atol)
+    rank = a.shape[-1]
 
-    def chosen(x: Any, core: int) -> Any:
-        if isinstance(x, float):
-            return x
-        full = xp.broadcast_to(x, (*batch, *x.shape[x.ndim - core :]))
-        return xp.take(xp.reshape(full, (-1, *full.shape[len(batch) :])), refused, axis=0)
+    def taken() -> Factor:
+        return Factor(w, z, rank if lib.readable(a) else ranks(lib, rank, a))
 
-    last = svd(lib, chosen(a, 2), chosen(rtol, 0), chosen(atol, 0))
-    # Where each item of the batch stands in the list of the accepted followed by the refused.
-    flat = xp.reshape(accepted, (-1,))
-    count = flat.shape[0]
-    order = xp.astype(~flat, refused.dtype)
-    place = xp.arange(count, dtype=refused.dtype, device=lib.device(a))
-    place = xp.where(flat, place, count + xp.cumulative_sum(order) - 1)
+    def refused() -> Factor:
+        if a.ndim == 2 or (lib.readable(a) and lib.all(~accepted)):
+            return _descend(lib, lower, a, g, rtol, atol)
+        first = Factor(w, z, ranks(lib, rank, a))
+        if not lib.readable(a):
+            return merged(lib, accepted, first, _descend(lib, lower, a, g, rtol, atol))
+        items = Refused.of(lib, accepted)
+        part = (items.take(a, 2), items.take(g, 2), items.take(rtol, 0), items.take(atol, 0))
+        return items.insert(first, _descend(lib, lower, *part))
 
-    def merged(first: Array, second: Array) -> Array:
-        flattened = xp.reshape(first, (count, *first.shape[len(batch) :]))
-        both = xp.concat([flattened, second], axis=0)
-        return xp.reshape(xp.take(both, place, axis=0), first.shape)
-
-    return Factor(merged(y, last.pinv(lib)), None, merged(rank, last.rank), None)
+    factor: Factor = lib.branch(accepted, taken, refused)
+    return factor

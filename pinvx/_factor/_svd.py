@@ -5,12 +5,14 @@ A = U Σ Vᴴ, A⁺ = V Σ⁺ Uᴴ (Golub & Van Loan, Matrix Computations, 4th e
 
 from __future__ import annotations
 
+import bisect
+import operator
 from typing import Any
 
 from .._adapter import Adapter
 from .._tolerance import counted
 from .._typing import Array
-from ._balance import balance
+from ._balance import balance, extremes
 from ._empty import empty
 from ._factor import Factor
 
@@ -28,6 +30,32 @@ def svd(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     """
     if 0 in a.shape[-2:]:
         return empty(lib, a)
+    if a.ndim == 2 and lib.readable(a) and isinstance(rtol, float) and isinstance(atol, float):
+        factor = _one(lib, a, rtol, atol)
+        if factor is not None:
+            return factor
+    return _any(lib, a, rtol, atol)
+
+
+def _one(lib: Adapter, a: Array, rtol: float, atol: float) -> Factor | None:
+    """Factorize one matrix of moderate scale: the rank is known, and U and V are cut to it."""
+    u, s, vh = lib.svd(a)
+    sigma = lib.read(s)
+    edge = extremes(lib, a)[0]
+    if not 1.0 / edge < sigma[0] < edge:  # NaN, infinity and zero included
+        return None
+    cutoff = max(atol, rtol * sigma[0])
+    rank = bisect.bisect_left(sigma, -cutoff, key=operator.neg)  # how many are larger
+    if rank == 0:
+        return None
+    w = lib.adjoint(vh)
+    if rank == len(sigma):
+        return Factor(w / s, u, rank, s)
+    return Factor(w[:, :rank] / s[:rank], u[:, :rank], rank, s)
+
+
+def _any(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
+    """Factorize any batch of matrices, reading nothing."""
     xp = lib.xp
     a, unit, finite = balance(lib, a)
     u, s, vh = xp.linalg.svd(a, full_matrices=False)
