@@ -30,7 +30,8 @@ def _pinv(
 def pinv(target: Target, recipe: Recipe, dtype: str, **options: Any) -> Answer:
     """Return the target's pinv of a recipe; the same call is not made twice."""
     if target.answers is not None:
-        return _recalled(target, ("pinv", recipe, dtype))
+        told: Answer = _recalled(target, ("pinv", recipe, dtype))
+        return told
     return _pinv(target, recipe, dtype, tuple(sorted(options.items())))
 
 
@@ -81,7 +82,8 @@ def _back(target: Target, value: Any) -> Any:
 def lstsq(target: Target, recipe: Recipe, dtype: str, rhs: Recipe, **options: Any) -> Solved:
     """Return the target's lstsq of two recipes; the same call is not made twice."""
     if target.answers is not None:
-        return _recalled(target, ("lstsq", recipe, dtype))
+        told: Solved = _recalled(target, ("lstsq", recipe, dtype))
+        return told
     return _lstsq(target, recipe, dtype, rhs, tuple(sorted(options.items())))
 
 

@@ -13,6 +13,7 @@ from pinvx_conformance._targets import Cutoff, Solved, Target
 
 NO_RANK = {"return_rank": "its pinv returns no rank"}
 NO_ATOL = {"atol": "its pinv takes no absolute tolerance", "lstsq atol": "its lstsq has no atol"}
+NO_OUT = {"out": "its pinv has no out"}
 NO_BATCH = {"lstsq batches": "its lstsq is documented for one matrix"}
 NO_HALF = {"half": "its linear algebra is documented for single and double precision"}
 NO_INTEGERS = {"integers": "documented for floating dtypes only"}
@@ -22,6 +23,7 @@ HABITS = {
     "rcond": "another name for rtol is pinvx's own habit",
     "singular_values": "its lstsq has no such option",
     "method": "its functions have no choice of method",
+    "immutable out": "its pinv has no out, or its arrays can be written to",
     "residuals cotangent": "its residuals are documented without a gradient",
 }
 
@@ -43,7 +45,7 @@ def _numpy() -> dict[str, Any]:
         # rcond is the option whose default is documented; rtol=None means something else.
         "pinv": _renamed(np.linalg.pinv, rtol="rcond"),
         "lstsq": lambda a, b, **o: Solved(*solve(a, b, **o)),
-        "declared": NO_RANK | NO_ATOL | NO_BATCH | NO_HALF | CONVERTS,
+        "declared": NO_RANK | NO_ATOL | NO_BATCH | NO_HALF | NO_OUT | CONVERTS,
         "cutoffs": {"pinv": FIXED},
     }
 
@@ -61,6 +63,7 @@ def _scipy() -> dict[str, Any]:
         "svd": scipy.linalg.svd,
         "lstsq": lambda a, b, **o: Solved(*solve(a, b, **o)),
         "declared": NO_HALF
+        | NO_OUT
         | CONVERTS
         | {
             "lstsq atol": "its lstsq has no atol",
@@ -105,6 +108,7 @@ def _cupy() -> dict[str, Any]:
         | NO_ATOL
         | NO_BATCH
         | NO_HALF
+        | NO_OUT
         | {"hermitian": "its pinv has no such option"},
         "cutoffs": {"pinv": FIXED},
     }
@@ -119,6 +123,7 @@ def _strict() -> dict[str, Any]:
         | NO_ATOL
         | NO_HALF
         | NO_INTEGERS
+        | NO_OUT
         | {"hermitian": "the standard's pinv has no such option"},
     }
 

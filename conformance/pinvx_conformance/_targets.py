@@ -59,8 +59,8 @@ class Target:
     lacks : mapping of str to str
         A feature that is not claimed, and why: the checks that need it are "not applicable".
     cutoffs : mapping of str to Cutoff
-        The documented defaults of "pinv" and "lstsq" where they are not the contract's: P15 compares
-        two targets where neither default decides what counts.
+        The documented defaults of "pinv" and "lstsq" where they are not the contract's: P15
+        compares two targets where neither default decides what counts.
     peers : list of Target
         The others of this run: P15 compares with them.
     answers : mapping, optional
@@ -92,6 +92,10 @@ class Target:
                 found.setdefault(name, f"{self.name} has no closed form {name}")
         if not self.library.half:
             found.setdefault("half", f"{self.library.name} has no half precision")
+        if not self.library.writeable:
+            found.setdefault("out", f"arrays of {self.library.name} cannot be written to")
+        else:
+            found.setdefault("immutable out", f"arrays of {self.library.name} can be written to")
         if self.library.host_reads is None:
             found.setdefault("host reads", f"{self.library.name} does not count reads")
         return found
@@ -165,8 +169,10 @@ def stranger(function: Function, namespace: str, *, name: str = "", kind: str = 
         known = set(inspect.signature(function).parameters)
     except ValueError:  # some compiled functions show no signature
         known = set()
-    wanted = ("rtol", "atol", "hermitian", "return_rank")
+    wanted = ("rtol", "atol", "hermitian", "return_rank", "out")
     lacks = {o: f"its signature has no {o}" for o in wanted if o not in known}
+    if "out" in lacks:
+        lacks["immutable out"] = lacks["out"]
     lacks["rcond"] = "another name for rtol is pinvx's own habit"
     lacks["array tolerances"] = "a signature does not tell"
     lacks["half"] = "a signature does not tell"

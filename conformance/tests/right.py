@@ -5,7 +5,7 @@ import numpy as np
 from pinvx_conformance import Solved
 
 
-def pinv(a, *, rtol=None, atol=None, hermitian=False, return_rank=False):
+def pinv(a, *, rtol=None, atol=None, hermitian=False, return_rank=False, out=None):
     """The SVD formula in NumPy, item by item, with every option."""
     if not isinstance(a, np.ndarray):
         raise TypeError(f"pinv got a {type(a).__name__}.\nHint: pass an array.")
@@ -26,7 +26,17 @@ def pinv(a, *, rtol=None, atol=None, hermitian=False, return_rank=False):
     for i in np.ndindex(batch):
         cut = [None if t is None else float(t[i]) for t in (rtol, atol)]
         x[i], rank[i] = one(work[i], *cut, hermitian)
+    if out is not None:
+        x = written(out, x)
     return (x, rank) if return_rank else x
+
+
+def written(out, x):
+    """`out`, filled with x."""
+    if (out.shape, out.dtype) != (x.shape, x.dtype):
+        raise ValueError(f"out of shape {out.shape} and dtype {out.dtype} for {x.shape}, {x.dtype}")
+    out[...] = x
+    return out
 
 
 def factors(a, rtol=None, atol=None):

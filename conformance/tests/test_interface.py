@@ -26,9 +26,10 @@ def test_every_promise_has_a_check():
 def test_every_need_is_known_to_be_a_feature():
     needs = {need for one in CHECKS.values() for need in one.needs}
     known = {
-        "array tolerances", "atol", "batches", "half", "hermitian", "host reads", "integers", "jvp",
+        "array tolerances", "atol", "batches", "half", "hermitian", "host reads", "immutable out",
+        "integers", "jvp",
         "lstsq", "lstsq batches", "lstsq rank", "lstsq_jvp", "lstsq_vjp", "method",
-        "mixed namespaces", "peers", "pinv", "pinv_jvp", "pinv_vjp", "rcond", "residuals",
+        "mixed namespaces", "out", "peers", "pinv", "pinv_jvp", "pinv_vjp", "rcond", "residuals",
         "residuals cotangent", "return_rank", "rtol", "second order", "singular_values",
         "subnormals", "tolerance errors", "transformations", "vjp",
     }  # fmt: skip

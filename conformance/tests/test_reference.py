@@ -8,7 +8,8 @@ from pinvx_conformance._libraries import library
 from pinvx_conformance._run import Plan, run
 
 LACKS = (
-    "rtol", "atol", "hermitian", "return_rank", "batches", "half", "integers", "method", "rcond",
+    "rtol", "atol", "hermitian", "return_rank", "batches", "half", "integers", "method", "out",
+    "rcond",
 )  # fmt: skip
 
 

@@ -40,10 +40,55 @@ def modifies_its_input(a, **options):
     return x
 
 
-@wrong("P1", namespace="array_api_strict", lacks=("rtol", "atol", "hermitian", "return_rank"))
+@wrong(
+    "P1", namespace="array_api_strict", lacks=("rtol", "atol", "hermitian", "return_rank", "out")
+)
 def leaves_the_device(a):
     x = np.linalg.pinv(np.asarray(a.to_device(array_api_strict.Device("CPU_DEVICE"))))
     return array_api_strict.asarray(x)
+
+
+@wrong("P1", check="P1-out")
+def ignores_out(a, *, out=None, **options):
+    return plain(a, **options)
+
+
+@wrong("P1", check="P1-out_and_rank")
+def returns_another_object_than_out(a, *, out=None, **options):
+    x = plain(a, **options)
+    if out is not None:
+        out[...] = x[0] if isinstance(x, tuple) else x
+    return x
+
+
+@wrong("P1", check="P1-out")
+def writes_out_transposed(a, *, out=None, **options):
+    """Right for 6×6 alone, and there only if the result is symmetric."""
+    x = plain(a, **options)
+    if out is None:
+        return x
+    first = x[0] if isinstance(x, tuple) else x
+    out[...] = np.swapaxes(first, -1, -2).reshape(first.shape)
+    return _first(lambda _: out, x)
+
+
+@wrong("P1", check="P1-out")
+def writes_past_the_end_of_out(a, *, out=None, **options):
+    """Takes the memory of a view for its own: one row further down than the view reaches."""
+    x = plain(a, out=out, **options)
+    if out is not None and isinstance(out.base, np.ndarray):
+        out.base[...] = np.nan_to_num(out.base)
+        out.base[..., -1, :] = 0
+    return x
+
+
+@wrong("P19", check="P19-out_that_does_not_fit")
+def takes_any_out(a, *, out=None, **options):
+    x = plain(a, **options)
+    if out is None:
+        return x
+    np.copyto(out, np.resize(x[0] if isinstance(x, tuple) else x, out.shape), casting="same_kind")
+    return _first(lambda _: out, x)
 
 
 @wrong("P2")
@@ -228,7 +273,7 @@ def swallows_options(a, **options):
     return plain(a, **options)
 
 
-NO_OPTIONS = ("rtol", "atol", "hermitian", "return_rank", "half", "integers", "host reads")
+NO_OPTIONS = ("rtol", "atol", "hermitian", "return_rank", "out", "half", "integers", "host reads")
 
 
 class MissingTerm(torch.autograd.Function):

@@ -6,7 +6,6 @@ targets differ, they are compared on the matrices whose rank neither of them dec
 `left_out` says how many that leaves.
 """
 
-# ruff: noqa: D401 — a check's docstring states what must hold
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ from pinvx_conformance._check import (
     Case,
     Measurement,
     NotApplicableError,
-    ViolationError,
     check,
     expect,
     worst,

@@ -65,6 +65,8 @@ class Library:
         Unusual views of one NumPy matrix (strided, read-only, broadcast), by name.
     global_state : callable
         Settings of the whole process that no call may change.
+    writeable : bool
+        Whether arrays can be written to, as `out` is.
     host_reads : callable or None
         A context manager that counts values read back to the host.
     lacks : mapping of str to str
@@ -86,6 +88,7 @@ class Library:
     jacobians: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     layouts: Callable[[Library, Any], dict[str, Any]] = _plain_layouts
     global_state: Callable[[], Any] = _no_state
+    writeable: bool = True
     host_reads: Callable[[], contextlib.AbstractContextManager[list[str]]] | None = None
     synchronize: Callable[[Any], Any] = _no_wait
     lacks: Mapping[str, str] = field(default_factory=dict)

@@ -39,6 +39,7 @@ def describe(name: str) -> Library:
             "jax.jit(jax.jacrev)": lambda f, a: jax.jit(jax.jacrev(f))(a),
         },
         global_state=_state,
+        writeable=False,
         synchronize=lambda x: x.block_until_ready(),
         lacks={
             "subnormals": "XLA flushes subnormal numbers to zero",
