@@ -47,9 +47,11 @@ class JaxAdapter(Adapter):
         return jnp.sum(jnp.real(x) ** 2 + jnp.imag(x) ** 2, axis=(-2, -1))
 
     def branches(self, a: Any) -> bool:
-        """Return True: `branch` is traced."""
-        del a
-        return True
+        """Tell whether `branch` can be traced: not if a shape is symbolic, as in `jax.export`.
+
+        The choice of an algorithm compares lengths, which must be known then.
+        """
+        return all(isinstance(n, int) for n in a.shape)
 
     def branch(self, accepted: Any, taken: Callable[[], Any], refused: Callable[[], Any]) -> Any:
         """Return the result of one of two functions, of which the program runs one."""
@@ -82,7 +84,7 @@ def _compiled(rule: Rule, lib: JaxAdapter, *inputs: Any) -> tuple[Any, ...]:
 def _with_derivative(rule: Rule, lib: JaxAdapter, *inputs: Any) -> tuple[Any, ...]:
     # JAX transposes what is linear, and can transpose nothing that has a batching rule of its own.
     # What is linear chooses nothing by its values, and needs none.
-    return _in_batches(rule, lib)(*inputs) if _chooses(rule) else rule.value(lib, *inputs)
+    return _in_batches(rule, lib)(*inputs) if _chooses(rule) else _value(rule, lib, *inputs)
 
 
 @partial(_with_derivative.defjvp, symbolic_zeros=True)
@@ -92,10 +94,17 @@ def _jvp(
     # JAX makes the reverse mode out of this, by transposing what is linear in the tangents.
     outputs = _with_derivative(rule, lib, *inputs)
     known = tuple(None if isinstance(dx, SymbolicZero) else dx for dx in tangents)
-    derivative = rule.jvp(lib, inputs, outputs, known)
+    with jax.numpy_rank_promotion("allow"):
+        derivative = rule.jvp(lib, inputs, outputs, known)
     return outputs, tuple(
         _zero_tangent(x) if dx is None else dx for x, dx in zip(outputs, derivative, strict=True)
     )
+
+
+def _value(rule: Rule, lib: JaxAdapter, *inputs: Any) -> tuple[Any, ...]:
+    # Who forbids that arrays of fewer dimensions broadcast means the own code, and not a library's.
+    with jax.numpy_rank_promotion("allow"):
+        return rule.value(lib, *inputs)
 
 
 def _zero_tangent(x: Any) -> Any:
@@ -117,7 +126,7 @@ def _in_batches(rule: Rule, lib: JaxAdapter) -> Any:
     `vmap` of a `cond` runs both branches, for every item, and picks. A rule takes batches itself,
     and its `cond` asks whether all items of a batch are well: it remains a `cond`.
     """
-    value = jax.custom_batching.custom_vmap(partial(rule.value, lib))
+    value = jax.custom_batching.custom_vmap(partial(_value, rule, lib))
 
     @value.def_vmap
     def _(size: int, mapped: list[Any], *inputs: Any) -> tuple[Any, Any]:
