@@ -56,7 +56,7 @@ class Cell:
 
     @property
     def error_ratio(self) -> float | None:
-        """The error of pinvx over the library's own. Below eps it is rounding, and counts as eps."""
+        """The error of pinvx over the library's; below eps it is rounding, and counts as eps."""
         if self.own_error is None or self.pinvx_error is None:
             return None
         eps = float(np.finfo(self.dtype).eps)
@@ -115,32 +115,25 @@ def measure(
     )
     cutoff = max(shape.m, shape.n) * float(np.finfo(dtype).eps)
     own, mine, cell.remark = match.rivals(shape, cutoff)
-    # Two gradients for "lstsq"; what else a function returns is not looked at.
-    interesting = 2 if (match.function, match.mode) == ("lstsq", "backward") else 1
-    known = dtype in ("float32", "complex64") or reference.AVAILABLE
+    running = {}
     with contender.scope(device):
         arrays = _arrays(contender, device, match.function, match.mode, problem)
-        running = {}
         for name, function in (("own", own), ("pinvx", mine)):
             call = _waiting(partial(function, *arrays), contender.synchronise(device))
-            failed = ""
+            failed, error = "", None
             if name == "own" and device == "cpu":
                 failed = _too_large(match.memory(shape, np.dtype(dtype).itemsize))
             if not failed:
-                failed, found = _first_call(contender, call, interesting)
+                failed, error = _first_call(contender, call, match, problem)
             if not failed:
                 running[name] = call
-                if known:
-                    answers = problem.answers(match.function, match.mode)
-                    error = max(map(reference.error, found, answers))
-                    setattr(cell, f"{name}_error", error)
             setattr(cell, f"{name}_failed", failed)
-            found = None
+            setattr(cell, f"{name}_error", error)
         timings = in_turns(*running.values(), budget=budget) if running else ()
     for name, timing in zip(running, timings, strict=True):
+        cell.rounds = timing.rounds
         setattr(cell, f"{name}_seconds", timing.seconds)
         setattr(cell, f"{name}_calls", timing.calls)
-        cell.rounds = timing.rounds
     return cell
 
 
@@ -150,8 +143,8 @@ def product(
     """Return the seconds of the matrix products that the fastest algorithm cannot do without."""
     with contender.scope(device):
         arrays = _arrays(contender, device, function, "forward", problem)
-        call = partial(contender.product(function), *arrays)
-        call = _waiting(call, contender.synchronise(device))
+        products = partial(contender.product(function), *arrays)
+        call = _waiting(products, contender.synchronise(device))
         call()
         (timing,) = in_turns(call, budget=budget)
     return timing.seconds
@@ -183,9 +176,11 @@ def _waiting(call: Callable[[], Any], wait: Callable[[Any], Any] | None) -> Call
 
 
 def _first_call(
-    contender: Contender, call: Callable[[], Any], interesting: int
-) -> tuple[str, list[Any]]:
-    """Return why a function fails, or "" and its result: what a library raises is its answer."""
+    contender: Contender, call: Callable[[], Any], match: Match, problem: Problem
+) -> tuple[str, float | None]:
+    """Return why a function fails, or "" and its error: what a library raises is its answer."""
+    # The gradients of A and b, or the result; what else a function returns is not looked at.
+    interesting = 2 if (match.function, match.mode) == ("lstsq", "backward") else 1
     try:
         result = call()
         if isinstance(result, list):  # of a loop over a batch
@@ -195,10 +190,13 @@ def _first_call(
             found = [contender.numbers(x) for x in parts[:interesting]]
     except Exception as failure:
         lines = str(failure).strip().splitlines() or [""]
-        return f"{type(failure).__name__}: {lines[0]}"[:160], []
+        return f"{type(failure).__name__}: {lines[0]}"[:160], None
     if not all(np.all(np.isfinite(x)) for x in found):
-        return "the result has NaN or infinity", []
-    return "", found
+        return "the result has NaN or infinity", None
+    if problem.dtype in ("float64", "complex128") and not reference.AVAILABLE:
+        return "", None
+    answers = problem.answers(match.function, match.mode)
+    return "", max(map(reference.error, found, answers))
 
 
 def _too_large(needed: int) -> str:

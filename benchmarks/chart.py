@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -32,7 +33,7 @@ def draw(report: Report, path: Path, dtype: str | None = None) -> None:
     width, height = 1.7 + 0.62 * len(columns), 1.6 + len(kinds) * (0.45 + 0.24 * len(shapes))
     figure = Figure(figsize=(max(width, 5.0), height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(len(kinds), 1, sharex=True, squeeze=False)[:, 0]
+    panels: Any = figure.subplots(len(kinds), 1, sharex=True, squeeze=False)[:, 0]
     colours = matplotlib.colormaps["RdBu"].with_extremes(bad="#e8e8e8")
     norm = LogNorm(1 / LIMIT, LIMIT)
     image = None

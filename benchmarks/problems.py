@@ -35,15 +35,26 @@ class Problem:
         """A⁺, to more digits than those of the dtype."""
         return reference.pinv(self.a, self.factors)
 
-    def answers(self, function: str, mode: str) -> tuple[Any, ...]:
-        """Return what a function should: A⁺ or A⁺b, or the gradients of A (and of b)."""
-        if function == "pinv":
-            if mode == "forward":
-                return (self.pinv,)
-            return (reference.pinv_gradient(self.a, self.pinv, self.x_cotangent),)
-        if mode == "forward":
-            return (reference.solution(self.pinv, self.b),)
+    @cached_property
+    def pinv_gradient(self) -> Any:
+        """The gradient of A for the cotangent of A⁺."""
+        return reference.pinv_gradient(self.a, self.pinv, self.x_cotangent)
+
+    @cached_property
+    def solution(self) -> Any:
+        """The least-squares solution A⁺b."""
+        return reference.solution(self.pinv, self.b)
+
+    @cached_property
+    def lstsq_gradients(self) -> tuple[Any, Any]:
+        """The gradients of A and b for the cotangent of the solution."""
         return reference.lstsq_gradients(self.a, self.b, self.pinv, self.solution_cotangent)
+
+    def answers(self, function: str, mode: str) -> tuple[Any, ...]:
+        """Return what a function should, or in the mode "backward" its gradients."""
+        if mode == "forward":
+            return (self.pinv,) if function == "pinv" else (self.solution,)
+        return (self.pinv_gradient,) if function == "pinv" else self.lstsq_gradients
 
 
 def problem(shape: Shape, dtype: str, kind: str) -> Problem:
@@ -93,10 +104,20 @@ def problem(shape: Shape, dtype: str, kind: str) -> Problem:
     x_cotangent, solution_cotangent = normal(n, m), normal(n, 1)
     if shape.batch is None:
         b, solution_cotangent = b[:, 0], solution_cotangent[:, 0]
-    arrays = (
-        np.ascontiguousarray(x.astype(dtype)) for x in (a, b, x_cotangent, solution_cotangent)
+
+    def rounded(x: Any) -> Any:
+        return np.ascontiguousarray(x.astype(dtype))
+
+    return Problem(
+        shape=shape,
+        dtype=dtype,
+        kind=kind,
+        a=rounded(a),
+        b=rounded(b),
+        x_cotangent=rounded(x_cotangent),
+        solution_cotangent=rounded(solution_cotangent),
+        factors=factors,
     )
-    return Problem(shape, dtype, kind, *arrays, factors)  # type: ignore[arg-type]  # one by one
 
 
 def _norm(x: Any) -> Any:

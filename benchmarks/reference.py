@@ -57,7 +57,7 @@ def _full_rank_pinv(a: Any) -> Any:
     _, s, vh = np.linalg.svd(a, full_matrices=False)
     v = _adjoint(vh) / s[..., None, :]
     x = product(v @ _adjoint(v), _adjoint(a))
-    one = np.eye(a.shape[-1], dtype=np.longdouble)
+    one: Any = np.eye(a.shape[-1], dtype=np.longdouble)
     for _ in range(8):
         e = one - product(x, a)
         size = float(np.max(np.sqrt(np.sum(np.abs(e) ** 2, axis=(-2, -1)))))

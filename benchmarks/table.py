@@ -149,7 +149,7 @@ def details(report: Report, column: Column) -> Table:
 
 DETAILS_LEGEND = (
     "Medians in turns. ratio: own over pinvx. products: the matrix products that no algorithm can "
-    "do without, of AᴴA and of that with Aᴴ (for lstsq, Aᴴb). error: ‖X − A⁺‖/‖A⁺‖ in the Frobenius "
+    "do without, of AᴴA and of that with Aᴴ (lstsq: Aᴴb). error: ‖X − A⁺‖/‖A⁺‖ in the Frobenius "
     "norm, the largest of a batch; the like for x, and for the gradients where they are computed. "
     "rounds: their number, and the calls in one of own and of pinvx."
 )
