@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import array_api_compat
@@ -34,7 +36,8 @@ _BUILT_IN = {
 
 _registered: dict[str, str | Callable[[Namespace], Adapter]] = {}
 _by_namespace: dict[Namespace, Adapter] = {}
-_by_type: dict[type, Adapter] = {}
+_by_type: dict[type, str] = {}
+_adapters = SimpleNamespace()
 
 
 class BackendInfo(NamedTuple):
@@ -152,11 +155,16 @@ def installed_version(name: str) -> str | None:
 
 def adapter_of(x: Array, function: str, name: str) -> Adapter:
     """Return the adapter for the library of `x`; `function` and `name` are for the error."""
-    known = _by_type.get(type(x))
-    if known is not None:
-        return known
+    library = _library_of(type(x))
+    if library is None:
+        library = _by_type[type(x)] = _loaded(_namespace_of(x, function, name))
+    adapter: Adapter = getattr(_adapters, library)
+    return adapter
+
+
+def _namespace_of(x: Array, function: str, name: str) -> Namespace:
     try:
-        xp = array_api_compat.array_namespace(x)
+        return array_api_compat.array_namespace(x)
     except TypeError as error:
         raise TypeError(
             sentence(
@@ -165,11 +173,28 @@ def adapter_of(x: Array, function: str, name: str) -> Adapter:
                 f"pass numpy.asarray({name}), or torch.asarray, jax.numpy.asarray, …",
             )
         ) from error
-    adapter = _by_namespace.get(xp)
-    if adapter is None:
-        adapter = _by_namespace[xp] = _load(xp)
-    _by_type[type(x)] = adapter
-    return adapter
+
+
+def _library_of(cls: type) -> str | None:
+    """Return the name in `_adapters` of what is known of a type; None where nothing is."""
+    name = _by_type.get(cls)
+    torch = sys.modules.get("torch") if name is None else None
+    if torch is not None and issubclass(cls, torch.Tensor):
+        name = _by_type[cls] = _loaded(importlib.import_module("array_api_compat.torch"))
+    return name
+
+
+# `torch.compile` runs this function instead of tracing it. It cannot trace an import, which the
+# first tensor of a process asks for, and would compile anew whenever the dictionary has grown.
+_library_of._dynamo_marked_constant = True  # type: ignore[attr-defined]  # PyTorch's own mark
+
+
+def _loaded(xp: Namespace) -> str:
+    name: str = xp.__name__.replace(".", "_")
+    if xp not in _by_namespace:
+        _by_namespace[xp] = _load(xp)
+    setattr(_adapters, name, _by_namespace[xp])
+    return name
 
 
 def _load(xp: Namespace) -> Adapter:

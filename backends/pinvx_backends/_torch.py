@@ -1,26 +1,32 @@
-"""What PyTorch does differently: derivatives by `autograd.Function`, and reduced precision."""
+"""What PyTorch does differently: derivatives, compilation, and reduced precision."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import array_api_compat.torch
 import torch
+from torch._subclasses import FakeTensor
 from torch.autograd import forward_ad
 
 from pinvx import Adapter, Rule
+
+from ._torch_autograd import apply
+from ._torch_namespace import with_own_functions
+from ._torch_operators import call, register
 
 
 class TorchAdapter(Adapter):
     """PyTorch's verbs."""
 
+    def __init__(self, xp: Any) -> None:
+        super().__init__(with_own_functions(xp))
+        # All of them now: `torch.compile` compiles anew when a dictionary that it has seen grows.
+        for dtype in {x for x in vars(torch).values() if isinstance(x, torch.dtype)}:
+            self.precision(dtype)
+
     def accept(self, x: torch.Tensor, function: str, name: str) -> torch.Tensor:
-        """Refuse tensors without values, and layouts that have no factorizations."""
-        if x.is_meta:
-            raise ValueError(
-                f"{function}: `{name}` of shape {tuple(x.shape)} is on the meta device, where "
-                "tensors have no values. Hint: move it to a real device first, with "
-                "torch.empty_like or Module.to_empty and the values."
-            )
+        """Refuse layouts that have no factorizations."""
         if x.layout is not torch.strided:
             raise TypeError(
                 f"{function}: `{name}` of shape {tuple(x.shape)} has layout {x.layout}. "
@@ -29,8 +35,16 @@ class TorchAdapter(Adapter):
         return x
 
     def readable(self, *values: Any) -> bool:
-        """Tell whether values can be read: not inside `vmap` and the like, nor compiled code."""
-        return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+        """Tell whether values can be read: not inside `vmap` and the like, nor while compiling.
+
+        Meta and fake tensors have a shape and no values.
+        """
+        if _transformed():
+            return False
+        for x in values:
+            if isinstance(x, torch.Tensor) and (x.is_meta or isinstance(x, FakeTensor)):
+                return False
+        return True
 
     def device(self, x: torch.Tensor) -> torch.device:
         """Return the device."""
@@ -50,10 +64,7 @@ class TorchAdapter(Adapter):
         lose what a pseudoinverse needs. The switches are read and left alone (another thread may
         rely on them): where one is on, the product is formed in float64 and rounded once.
         """
-        if x.dtype in _REDUCIBLE and (
-            torch.get_float32_matmul_precision() != "highest"
-            or torch.is_autocast_enabled(x.device.type)
-        ):
+        if x.dtype in _REDUCIBLE and _reduced(x.device.type):
             wide = _REDUCIBLE[x.dtype]
             return torch.matmul(x.to(wide), y.to(wide)).to(x.dtype)
         return torch.matmul(x, y)
@@ -96,20 +107,25 @@ class TorchAdapter(Adapter):
         return x.tolist()
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
-        """Evaluate the rule as a node of PyTorch's graph."""
-        if not torch.compiler.is_compiling():
-            return _WithDerivative.apply(rule, self, *inputs)
-        if torch.is_grad_enabled() and any(
-            isinstance(x, torch.Tensor) and x.requires_grad for x in inputs
-        ):
-            return _Compiled.apply(rule, self, *inputs)
+        """Evaluate the rule: at once, as a node of PyTorch's graph, or as an operator.
+
+        Where nothing asks for a derivative there is no node, which costs more than a small matrix.
+        """
+        if _transformed():
+            return call(rule, inputs)
+        if _differentiated(inputs):
+            return apply(rule.value, rule, self, inputs)
         return rule.value(self, *inputs)
 
     def constant(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate a rule outside of every graph."""
-        return self.differentiable(
-            rule, *[x.detach() if isinstance(x, torch.Tensor) else x for x in inputs]
-        )
+        if _transformed():
+            return call(rule, inputs)
+        if _differentiated(inputs):
+            with torch.no_grad(), forward_ad._set_fwd_grad_enabled(False):
+                constants = [x.detach() if isinstance(x, torch.Tensor) else x for x in inputs]
+                return rule.value(self, *constants)
+        return rule.value(self, *inputs)
 
     def write(self, out: torch.Tensor, x: torch.Tensor, function: str) -> torch.Tensor:
         """Copy into `out`, under PyTorch's rule that `out` takes no part in differentiation."""
@@ -123,107 +139,42 @@ class TorchAdapter(Adapter):
 
 # A product of float64 matrices is never reduced, neither by the switches nor by autocast.
 _REDUCIBLE = {torch.float32: torch.float64, torch.complex64: torch.complex128}
+_TRACERS = (
+    torch._C._TorchDispatchModeKey.PROXY,
+    torch._C._TorchDispatchModeKey.FAKE,
+    torch._C._TorchDispatchModeKey.FUNCTIONAL,
+)
 
 
-class _WithDerivative(torch.autograd.Function):
-    """A rule as a function of PyTorch's: of both modes, of every order, and of batches."""
-
-    @staticmethod
-    def forward(rule: Rule, lib: TorchAdapter, *inputs: Any) -> tuple[torch.Tensor | None, ...]:
-        outputs = rule.value(lib, *inputs)
-        # PyTorch takes no input for an output (the normal equations have Z = A), but a view of it.
-        return tuple(x.view_as(x) if _is_one_of(x, inputs) else x for x in outputs)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
-        rule, lib, *arrays = inputs
-        _remember(ctx, rule, lib, arrays, output)
-        ctx.save_for_forward(*_tensors(arrays), *_tensors(output))
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> tuple[torch.Tensor | None, ...]:
-        inputs, outputs = _saved(ctx)
-        tangents = tangents[2:]
-        if not _nested_forward_mode():
-            return ctx.rule.jvp(ctx.lib, inputs, outputs, tangents)
-        # PyTorch calls this with forward mode switched off, and so returns a zero, without a word,
-        # for the derivative of a derivative (`jacfwd(jacfwd(f))`). What belongs to this level is
-        # taken off, and forward mode switched on for the levels around it.
-        with forward_ad._set_fwd_grad_enabled(True):
-            return ctx.rule.jvp(ctx.lib, _primals(inputs), _primals(outputs), _primals(tangents))
-
-    @staticmethod
-    def backward(ctx: Any, *cotangents: Any) -> tuple[Any, ...]:
-        needed = ctx.needs_input_grad[2:]
-        return None, None, *ctx.rule.vjp(ctx.lib, *_saved(ctx), cotangents, needed)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], rule: Rule, lib: Any, *inputs: Any) -> Any:
-        # Every rule takes batches, so a mapped dimension becomes the first batch dimension.
-        batched = [
-            _batch_first(x, dim, info.batch_size)
-            for x, dim in zip(inputs, in_dims[2:], strict=True)
-        ]
-        outputs = _WithDerivative.apply(rule, lib, *batched)
-        return outputs, tuple(None if x is None else 0 for x in outputs)
+def _reduced(device: str) -> bool:
+    """Tell whether products of float32 matrices are formed in less."""
+    if torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled(device):
+        return True
+    try:
+        return torch._C._get_float32_matmul_precision() != "highest"
+    except RuntimeError:  # there is a switch for each library now, and they are not all the same
+        return True
 
 
-class _Compiled(torch.autograd.Function):
-    """A rule in `torch.compile`, which takes reverse mode alone and wants `ctx` in `forward`."""
-
-    @staticmethod
-    def forward(ctx: Any, rule: Rule, lib: TorchAdapter, *inputs: Any) -> tuple[torch.Tensor, ...]:
-        output = rule.value(lib, *inputs)
-        _remember(ctx, rule, lib, inputs, output)
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, *cotangents: Any) -> tuple[Any, ...]:
-        needed = ctx.needs_input_grad[2:]
-        return None, None, *ctx.rule.vjp(ctx.lib, *_saved(ctx), cotangents, needed)
-
-
-def _remember(
-    ctx: Any, rule: Rule, lib: TorchAdapter, inputs: Any, output: tuple[torch.Tensor | None, ...]
-) -> None:
-    ctx.rule, ctx.lib = rule, lib
-    ctx.set_materialize_grads(False)
-    known = zip(output, rule.differentiable, strict=True)
-    ctx.mark_non_differentiable(*[x for x, d in known if x is not None and not d])
-    # What is no tensor (a number, None for an identity) is kept beside the tensors.
-    ctx.others = [None if isinstance(x, torch.Tensor) else (x,) for x in (*inputs, *output)]
-    ctx.count = len(inputs)
-    ctx.save_for_backward(*_tensors(inputs), *_tensors(output))
-
-
-def _saved(ctx: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    saved = iter(ctx.saved_tensors)
-    values = tuple(next(saved) if other is None else other[0] for other in ctx.others)
-    return values[: ctx.count], values[ctx.count :]
-
-
-def _is_one_of(x: Any, inputs: tuple[Any, ...]) -> bool:
-    return isinstance(x, torch.Tensor) and any(x is y for y in inputs)
-
-
-def _tensors(values: Any) -> list[torch.Tensor]:
-    return [x for x in values if isinstance(x, torch.Tensor)]
-
-
-def _nested_forward_mode() -> bool:
-    stack = torch._C._functorch.get_interpreter_stack() or ()
-    return sum(i.key() == torch._C._functorch.TransformType.Jvp for i in stack) > 1
-
-
-def _primals(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(
-        forward_ad.unpack_dual(x).primal if isinstance(x, torch.Tensor) else x for x in values
+def _transformed() -> bool:
+    """Tell whether `torch.func` is at work, or a graph is made: by `torch.compile` or below it."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return True
+    # Modes of users, which count or print operations, are no reason to hide them in an operator.
+    return torch._C._len_torch_dispatch_stack() > 0 and any(
+        torch._C._get_dispatch_mode(tracer) is not None for tracer in _TRACERS
     )
 
 
-def _batch_first(x: Any, dim: int | None, size: int) -> Any:
-    if not isinstance(x, torch.Tensor):
-        return x
-    if dim is None:
-        return x.expand(size, *x.shape)
-    return x.movedim(dim, 0)
+def _differentiated(inputs: tuple[Any, ...]) -> bool:
+    """Tell whether PyTorch records a derivative, of either mode."""
+    if forward_ad._current_level >= 0:
+        return True
+    if torch.is_grad_enabled():
+        for x in inputs:  # any() takes three times as long
+            if isinstance(x, torch.Tensor) and x.requires_grad:
+                return True
+    return False
+
+
+register(TorchAdapter(array_api_compat.torch))

@@ -1,0 +1,90 @@
+"""A rule as a node of PyTorch's graph: of both modes and of every order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch._functorch.utils import unwrap_dead_wrappers
+from torch.autograd import forward_ad
+
+from pinvx import Adapter, Rule
+
+
+def apply(
+    evaluate: Callable[..., tuple[Any, ...]], rule: Rule, lib: Adapter, inputs: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """Return ``evaluate(lib, *inputs)``, with the derivatives of the rule.
+
+    `evaluate` computes the value of the rule: itself, or by the operator made of the rule.
+    """
+    # A pullback of `torch.func.vjp` may be called when its transformation is over.
+    return _apply(evaluate, rule, lib, *unwrap_dead_wrappers(inputs))
+
+
+class _Node(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        evaluate: Callable[..., tuple[Any, ...]], rule: Rule, lib: Adapter, *inputs: Any
+    ) -> tuple[Any, ...]:
+        outputs = evaluate(lib, *inputs)
+        if forward_ad._current_level < 0:
+            return outputs
+        # A view wants tangents of its own strides.
+        return tuple(
+            x.clone() if isinstance(x, torch.Tensor) and x._is_view() else x for x in outputs
+        )
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
+        _, ctx.rule, ctx.lib, *arrays = inputs
+        ctx.set_materialize_grads(False)
+        known = zip(output, ctx.rule.differentiable, strict=True)
+        ctx.mark_non_differentiable(*[x for x, d in known if isinstance(x, torch.Tensor) and not d])
+        # What is no tensor (a number, None for an identity) is kept beside the tensors.
+        values = (*arrays, *output)
+        ctx.others = [None if isinstance(x, torch.Tensor) else x for x in values]
+        ctx.count = len(arrays)
+        tensors = [x if isinstance(x, torch.Tensor) else None for x in values]
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> tuple[torch.Tensor | None, ...]:
+        inputs, outputs = _saved(ctx)
+        tangents = tangents[3:]
+        if not _nested_forward_mode():
+            return ctx.rule.jvp(ctx.lib, inputs, outputs, tangents)
+        # PyTorch calls this with forward mode switched off, and so returns a zero, without a word,
+        # for the derivative of a derivative (`jacfwd(jacfwd(f))`). What belongs to this level is
+        # taken off, and forward mode switched on for the levels around it.
+        with forward_ad._set_fwd_grad_enabled(True):
+            return ctx.rule.jvp(ctx.lib, _primals(inputs), _primals(outputs), _primals(tangents))
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> tuple[torch.Tensor | None, ...]:
+        needed = ctx.needs_input_grad[3:]
+        return None, None, None, *ctx.rule.vjp(ctx.lib, *_saved(ctx), cotangents, needed)
+
+
+# `Function.apply` without what it does for `torch.func`, which looks up a signature at every call:
+# that takes longer than the decomposition of a small matrix.
+_apply = super(torch.autograd.Function, _Node).apply
+
+
+def _saved(ctx: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    pairs = zip(ctx.saved_tensors, ctx.others, strict=True)
+    values = tuple(other if tensor is None else tensor for tensor, other in pairs)
+    return values[: ctx.count], values[ctx.count :]
+
+
+def _nested_forward_mode() -> bool:
+    stack = torch._C._functorch.get_interpreter_stack() or ()
+    return sum(i.key() == torch._C._functorch.TransformType.Jvp for i in stack) > 1
+
+
+def _primals(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(
+        forward_ad.unpack_dual(x).primal if isinstance(x, torch.Tensor) else x for x in values
+    )
