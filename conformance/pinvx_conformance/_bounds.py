@@ -25,6 +25,8 @@ is κ(2‖x‖ + ‖A⁺‖‖r‖) + ‖A⁺‖‖b‖, and the constant that o
 X moves by `PINV` units, a projector too: (2 + 3 + 3)·8 = 64 = `FIRST_ORDER`, in units of
 p·eps·κ·‖A⁺‖₂²·‖G‖_F. A second derivative has ten terms of three X and a projector, with a dX that
 is itself three terms: 10·4·3·8 ≤ 1024 = `SECOND_ORDER`, in units of p·eps·κ·‖A⁺‖₂³·‖G‖‖dA‖.
+Least squares is the same with the cotangent G = g·bᴴ, of norm ‖g‖‖b‖. Nothing here depends on the
+precision but eps, so single and double, real and complex share the constants.
 """
 
 from __future__ import annotations

@@ -57,6 +57,16 @@ FORMULAS: dict[str, Callable[..., Matrix]] = {
 }
 
 
+def lstsq_vjp_jvp(system: System, g: Matrix, da: Matrix, db: Matrix) -> tuple[Matrix, Matrix]:
+    """DĀ and db̄ for the cotangent g of x: how `lstsq_vjp` moves with A and b.
+
+    Ā is `pinv_vjp` for the cotangent g·bᴴ, which moves with b, and b̄ = Xᴴg.
+    """
+    a, pinv, b, _, _ = system
+    moved = pinv_vjp_jvp(a, pinv, g * b.transpose(), da)
+    return moved + pinv_vjp(a, pinv, g * db.transpose()), pinv_jvp(a, pinv, da).transpose() * g
+
+
 class System(NamedTuple):
     """Rational least squares: A, X = A⁺, b, x = Xb and r = b − Ax."""
 

@@ -18,10 +18,18 @@ from pinvx_conformance._targets import Target
 
 
 def recipes(dtype: str, level: str) -> Iterator[Recipe]:
-    """Yield constant-rank matrices: full, deficient, and with repeated, zero and single σ."""
+    """Yield constant-rank matrices: full, deficient, and with repeated, zero and single σ.
+
+    A library that compiles spends its time here, shape by shape. Single precision differs from
+    double in its rounding alone, so it has the tall and the wide shape and no special ones.
+    """
     field = "complex" if dtype.startswith("complex") else "real"
-    every = level == "full" or dtype == "float64"
-    for shape in _gallery.SHAPES if every else (_gallery.TALL,):
+    double = dtype in ("float64", "complex128")
+    every = (level == "full" and double) or dtype == "float64"
+    shapes: tuple[tuple[int, int], ...] = _gallery.SHAPES if every else (_gallery.TALL,)
+    if level == "full" and not double:
+        shapes = (_gallery.TALL, _gallery.WIDE)
+    for shape in shapes:
         yield m.spectrum(*shape, kappa=10.0, field=field, seed=4)
         yield m.low_rank(*shape, 3, field=field)
     # Repeated singular values, the undoing of every gradient that goes through the SVD.
@@ -32,17 +40,18 @@ def recipes(dtype: str, level: str) -> Iterator[Recipe]:
         yield m.zeros(*_gallery.TALL)
         yield m.integers(1, 1, seed=1)
     if level == "full":
-        yield m.integers(1, 12, field=field)
-        yield m.integers(12, 1, field=field)
-        yield m.zeros(1, 1)
-        yield m.low_rank(6, 6, 1, field=field)
         yield m.spectrum(*_gallery.TALL, kappa=1e3, field=field)
+        if double:
+            yield m.integers(1, 12, field=field)
+            yield m.integers(12, 1, field=field)
+            yield m.zeros(1, 1)
+            yield m.low_rank(6, 6, 1, field=field)
 
 
 def _cases(target: Target, level: str) -> Iterator[Case]:
     for dtype in _gallery.dtypes(target, level):
-        # A library that compiles spends its time here: one complex dtype is enough.
-        if dtype in ("float64", "complex128") or (level == "full" and dtype == "float32"):
+        # A library that compiles spends its time here: the quick choice has one precision.
+        if level == "full" or dtype in ("float64", "complex128"):
             yield from (Case(recipe, dtype) for recipe in recipes(dtype, level))
 
 
@@ -159,42 +168,97 @@ def forward_and_reverse_agree(target: Target, case: Case) -> Measurement:
 
 def _second(target: Target, level: str) -> Iterator[Case]:
     for dtype in _gallery.dtypes(target, level):
-        if dtype == "float64" or (level == "full" and dtype == "complex128"):
-            shape = _gallery.TALL if level == "quick" else None
-            for recipe in recipes(dtype, "quick"):
-                if shape in (None, recipe.shape):
-                    yield Case(recipe, dtype)
+        double = dtype in ("float64", "complex128")
+        if dtype != "float64" and level == "quick":
+            continue
+        for recipe in recipes(dtype, "quick"):
+            # In single precision one shape, which compiles once; in double all of them.
+            if recipe.shape == _gallery.TALL or (level == "full" and double):
+                yield Case(recipe, dtype)
+
+
+def _rank_keeping_directions(case: Case) -> Iterator[Any]:
+    known = truth(case.recipe, case.dtype)
+    for seed in (33, 34):
+        along = rank_keeping(known.a, case, seed)
+        if np.any(along):
+            yield along
+
+
+def _second_size(case: Case, along: Any) -> float:
+    """‖X‖³·‖G‖·‖dA‖ without the direction that is still to be contracted."""
+    known = truth(case.recipe, case.dtype)
+    norm = float(np.linalg.norm(known.x.value, 2)) or 1.0
+    return norm**3 * float(np.linalg.norm(along)) * _norm(case, cotangent(case))
+
+
+def _moved(case: Case, along: Any) -> Any:
+    """The exact derivative of Ā in a direction, as a NumPy array."""
+    known = truth(case.recipe, case.dtype)
+    rational = (_exact.rational(v) for v in (cotangent(case).array(case.dtype), along))
+    moved = _calculus.pinv_vjp_jvp(*known.exact, *rational)
+    return _exact.split(moved, embedded=known.embedded).value
+
+
+def _second_measure(case: Case, error: Any, size: float, what: str) -> Measurement:
+    known = truth(case.recipe, case.dtype)
+    bound = _bounds.SECOND_ORDER * _bounds.unit(known.a.shape, case.dtype, known.kappa) * size
+    value = float(np.linalg.norm(error)) if np.all(np.isfinite(error)) else float("inf")
+    return Measurement(value, bound, known.kappa, known.rank, f"{what} against the exact one")
 
 
 @check("P13", needs=("pinv", "vjp", "second order"), cases=_second)
 def second_order(target: Target, case: Case) -> Measurement:
     """Reverse over reverse against the exact derivative of Ā, in directions that keep the rank."""
     assert target.library.vjp is not None  # the check needs it
-    da, g = direction(case), cotangent(case)
-    a, tangent, weight = _arrays(target, case, case.recipe, da, g)
+    da = direction(case)
+    a, tangent, weight = _arrays(target, case, case.recipe, da, cotangent(case))
     gradient = lambda a: _gradient(target, a, weight)  # noqa: E731 — an argument, not a helper
     found = target.library.to_numpy(target.library.vjp(gradient, (a,), tangent)[0])
-    known = truth(case.recipe, case.dtype)
-    measurements = []
-    for seed in (33, 34):
-        along = _rank_keeping(known.a, case, seed)
-        if not np.any(along):
-            continue
-        rational = (_exact.rational(v) for v in (g.array(case.dtype), along))
-        moved = _calculus.pinv_vjp_jvp(*known.exact, *rational)
-        exact = _exact.split(moved, embedded=known.embedded).value
-        error = np.real(np.vdot(found, along)) - np.real(np.vdot(da.array(case.dtype), exact))
-        size = float(np.linalg.norm(along)) * _norm(case, da) * _norm(case, g)
-        size *= (float(np.linalg.norm(known.x.value, 2)) or 1.0) ** 3
-        bound = _bounds.SECOND_ORDER * _bounds.unit(known.a.shape, case.dtype, known.kappa) * size
-        value = float(abs(error)) if np.isfinite(error) else float("inf")
-        what = "the second derivative against the exact one"
-        measurements.append(Measurement(value, bound, known.kappa, known.rank, what))
-    nan = float("inf") if not np.all(np.isfinite(found)) else 0.0
-    return worst([*measurements, Measurement(nan, 1.0, known.kappa, known.rank, "a NaN in it")])
+    rows = [_second_measure(case, 0.0 * found, 1.0, "a NaN in the second derivative")]
+    for along in _rank_keeping_directions(case):
+        exact = np.vdot(da.array(case.dtype), _moved(case, along))
+        error = np.real(np.vdot(found, along)) - np.real(exact)
+        size = _second_size(case, along) * _norm(case, da)
+        rows.append(_second_measure(case, error, size, "the second derivative"))
+    return worst(rows)
 
 
-def _rank_keeping(a: Any, case: Case, seed: int) -> Any:
+@check("P13", needs=("pinv", "vjp", "jvp", "second order"), cases=_second)
+def forward_over_reverse(target: Target, case: Case) -> Measurement:
+    """The forward derivative of Ā, entry by entry: a product with the Hessian."""
+    assert target.library.jvp is not None  # the check needs it
+    a, weight = _arrays(target, case, case.recipe, cotangent(case))
+    rows = []
+    for along in _rank_keeping_directions(case):
+        tangent = target.library.asarray(along, case.dtype)
+        gradient = lambda a: _gradient(target, a, weight)  # noqa: E731 — an argument
+        found = target.library.to_numpy(target.library.jvp(gradient, (a,), (tangent,)))
+        error = found - _moved(case, along)
+        rows.append(_second_measure(case, error, _second_size(case, along), "dĀ"))
+    return worst(rows) if rows else _second_measure(case, 0.0, 1.0, "dĀ")
+
+
+@check("P13", needs=("pinv", "jvp", "second order"), cases=_second)
+def forward_over_forward(target: Target, case: Case) -> Measurement:
+    """The forward derivative of dX: ⟨G, d²X⟩ = ⟨dĀ, dA⟩, by differentiating ⟨G, dX⟩ = ⟨Ā, dA⟩."""
+    jvp = target.library.jvp
+    assert jvp is not None  # the check needs it
+    da, g = direction(case), cotangent(case)
+    a, first = _arrays(target, case, case.recipe, da)
+    rows = []
+    for along in _rank_keeping_directions(case):
+        tangent = target.library.asarray(along, case.dtype)
+        moves = lambda a: jvp(target.pinv, (a,), (first,))  # noqa: E731 — an argument
+        found = target.library.to_numpy(jvp(moves, (a,), (tangent,)))
+        exact = np.vdot(da.array(case.dtype), _moved(case, along))
+        error = np.real(np.vdot(g.array(case.dtype), found)) - np.real(exact)
+        size = _second_size(case, along) * _norm(case, da)
+        rows.append(_second_measure(case, error, size, "d²X"))
+    return worst(rows) if rows else _second_measure(case, 0.0, 1.0, "d²X")
+
+
+def rank_keeping(a: Any, case: Case, seed: int) -> Any:
     """F·A + A·E for integer F and E: tangent to the matrices of the rank of A."""
     rows, columns = a.shape
     left = direction(case, (rows, rows), seed).array(case.dtype)
@@ -203,7 +267,8 @@ def _rank_keeping(a: Any, case: Case, seed: int) -> Any:
 
 
 def _double(target: Target, level: str) -> Iterator[Case]:
-    return _second(target, level)
+    # Differences of single precision keep two digits of nothing.
+    return (c for c in _second(target, level) if c.dtype in ("float64", "complex128"))
 
 
 @check("P13", needs=("pinv", "vjp"), cases=_double)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from pinvx_conformance import _bounds, _calculus, _exact, _gallery
 from pinvx_conformance import matrices as m
 from pinvx_conformance._check import Case, Measurement, check, worst
-from pinvx_conformance._checks._derivatives import direction, distance
+from pinvx_conformance._checks._derivatives import direction, distance, rank_keeping
 from pinvx_conformance._checks._lstsq import rhs_of
 from pinvx_conformance._oracle import solution, truth
 from pinvx_conformance._targets import Target
@@ -21,10 +22,11 @@ WEIGHTS = np.asarray([2.0, -1.0, 3.0])
 
 def _cases(target: Target, level: str) -> Iterator[Case]:
     for dtype in _gallery.dtypes(target, level):
-        if dtype not in ("float64", "complex128"):
+        double = dtype in ("float64", "complex128")
+        if level == "quick" and not double:
             continue
         field = "complex" if dtype.startswith("complex") else "real"
-        every = level == "full" or dtype == "float64"
+        every = (level == "full" and double) or dtype == "float64"
         for shape in _gallery.SHAPES if every else (_gallery.TALL,):
             yield Case(m.spectrum(*shape, kappa=10.0, field=field, seed=4), dtype)
             yield Case(m.low_rank(*shape, 3, field=field), dtype)
@@ -101,6 +103,14 @@ class Problem:
             "dresiduals": 2 * b * (db + da * (x + pinv * b)),
         }
 
+    def second_sizes(self) -> dict[str, float]:
+        """The natural scale of the second derivatives: one more ‖A⁺‖ for each change of A."""
+        norm = np.linalg.norm
+        known = truth(self.case.recipe, self.case.dtype)
+        pinv = float(norm(known.x.value, 2)) or 1.0
+        g, da, b, db = (float(norm(self.host[k])) for k in ("g", "da", "b", "db"))
+        return {"a": pinv**2 * g * (pinv * b * da + db), "b": pinv**2 * g * da}
+
 
 def _judge_vjp(problem: Problem, found: Any, *, residuals: bool) -> Measurement:
     sizes = problem.sizes()
@@ -142,6 +152,38 @@ def lstsq_forward_mode(target: Target, case: Case) -> Measurement:
     a, b, da, db = (problem.arrays[k] for k in ("a", "b", "da", "db"))
     found = jvp(lambda a, b: lstsq(a, b).x, (a, b), (da, db))
     return problem.measure(found, problem.jvp()[0], problem.sizes()["dx"], "dx")
+
+
+def _second(target: Target, level: str) -> Iterator[Case]:
+    for case in _cases(target, level):
+        wanted = case.dtype == "float64" or level == "full"
+        if wanted and case.recipe.shape == _gallery.TALL and case.recipe.name != "zeros":
+            yield case
+
+
+@check("P13", needs=("lstsq", "vjp", "jvp", "second order"), cases=_second)
+def lstsq_forward_over_reverse(target: Target, case: Case) -> Measurement:
+    """The forward derivatives of Ā and b̄, entry by entry, in a direction that keeps the rank."""
+    problem, lstsq = Problem(target, case), target.lstsq
+    vjp, jvp = target.library.vjp, target.library.jvp
+    assert lstsq is not None  # the check needs it
+    assert vjp is not None  # the check needs it
+    assert jvp is not None  # the check needs it
+    known = truth(case.recipe, case.dtype)
+    problem.host["da"] = rank_keeping(known.a, case, 33)
+    along = target.library.asarray(problem.host["da"], case.dtype)
+    a, b, g, db = (problem.arrays[k] for k in ("a", "b", "g", "db"))
+    system = _calculus.system(case.recipe, case.dtype, problem.rhs)
+    moved = _calculus.lstsq_vjp_jvp(system, *(problem.exact(k) for k in ("g", "da", "db")))
+    sizes, rows = problem.second_sizes(), []
+    for i, (name, exact) in enumerate(zip("ab", moved, strict=True)):
+        gradient = lambda a, b, i=i: vjp(lambda a, b: lstsq(a, b).x, (a, b), g)[i]  # noqa: E731
+        found = jvp(gradient, (a, b), (along, db))
+        value = _exact.split(exact, embedded=known.embedded)
+        what = f"the change of the cotangent of {name}"
+        one = problem.measure(found, value, sizes[name], what)
+        rows.append(replace(one, bound=one.bound * _bounds.SECOND_ORDER / _bounds.FIRST_ORDER))
+    return worst(rows)
 
 
 @check("P13", needs=("lstsq_vjp",), cases=_cases)

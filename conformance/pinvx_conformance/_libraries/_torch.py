@@ -58,7 +58,11 @@ def _to_numpy(x: Any) -> Any:
 
 def _vjp(f: Callable[..., Any], primals: tuple[Any, ...], cotangent: Any) -> tuple[Any, ...]:
     # A primal that already requires a gradient stays in its graph, so that calls nest.
-    primals = tuple(p if p.requires_grad else p.detach().requires_grad_() for p in primals)
+    try:
+        primals = tuple(p if p.requires_grad else p.detach().requires_grad_() for p in primals)
+    except RuntimeError:  # inside torch.func's forward mode, which nests with its own reverse mode
+        pullback = torch.func.vjp(f, *primals)[1]
+        return tuple(pullback(cotangent))
     out = f(*primals)
     return tuple(torch.autograd.grad(out, primals, cotangent, create_graph=True))
 
