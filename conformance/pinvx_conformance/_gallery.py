@@ -16,6 +16,11 @@ SHAPES = (TALL, SQUARE, WIDE)
 FIELDS = ("real", "complex")
 PROFILES = ("arithmetic", "one_small", "one_large", "clustered", "repeated")
 
+# Above 512 entries a library may choose faster algorithms, and ways to check them that change at
+# 16 and 32 columns: one size on each side.
+COLUMNS_16, COLUMNS_17, COLUMNS_33 = (40, 16), (40, 17), (40, 33)
+SQUARE_24, SQUARE_33, ROWS_17 = (24, 24), (33, 33), (17, 40)
+
 # The largest κ for which p·eps·κ is small enough that the bounds of `_bounds` hold.
 KAPPAS = {"float32": (1.0, 10.0, 1e3, 1e4), "float64": (1.0, 10.0, 1e3, 1e5, 1e8, 1e12)}
 QUICK_KAPPAS = {"float32": (10.0, 1e4), "float64": (10.0, 1e5, 1e12)}
@@ -90,12 +95,51 @@ def large(precision: str) -> Iterator[Recipe]:
         yield m.integers(60, 20, seed=1)
 
 
+def adversarial(level: str, precision: str, field: str) -> Iterator[Recipe]:
+    """Yield what a fast algorithm could take for harmless, at sizes where one pays."""
+    single = precision == "float32"
+    wide_gap, narrow_gap = (2.0**-8, 2.0**-8) if single else (1e-6, 1e-12)
+    squares = 70 if single else 600  # 2^(2·squares) overflows
+    yield m.nearly_duplicated(*COLUMNS_17, gap=wide_gap, field=field)
+    yield m.low_rank(*SQUARE_24, 23, field=field)  # singular, and elimination finds no zero pivot
+    if field == "real":
+        yield m.graded(*COLUMNS_17, by="rows", decades=3 if single else 20)
+        yield m.growth(*SQUARE_24)
+        yield m.scaled(m.integers(*COLUMNS_17, seed=62), squares)
+    if level == "quick":
+        return
+    yield m.nearly_duplicated(*SQUARE_33, gap=0.0, field=field)
+    yield m.uneven_low_rank(*COLUMNS_33, 20, octaves=2 if single else 10, field=field)
+    if field == "complex":
+        return
+    yield m.scaled(m.integers(*COLUMNS_17, seed=62), -squares)
+    yield m.scaled(m.integers(*SQUARE_24, seed=62), squares)
+    yield m.kahan(33, cosine=0.25)
+    for shape in (COLUMNS_16, COLUMNS_33, ROWS_17, SQUARE_33):
+        yield m.growth(*shape)
+        yield m.graded(*shape, by="rows", decades=2 if single else 8, seed=1)
+        yield m.graded(*shape, by="columns", decades=2 if single else 8, seed=1)
+        yield m.nearly_duplicated(*shape, gap=narrow_gap, seed=2)
+        yield m.one_column(*shape, exponent=-9 if single else -30, column=3, seed=3)
+        yield m.one_column(*shape, exponent=9 if single else 30, column=3, seed=3)
+    yield m.low_rank(*COLUMNS_16, 15)
+    yield m.low_rank(*SQUARE_33, 32)
+    yield m.lauchli(33, mu=2.0 ** (-8 if single else -24))
+    if not single:
+        yield m.nearly_duplicated(*COLUMNS_17, gap=1e-10)
+        yield m.graded(*SQUARE_33, by="rows", decades=11, seed=4)
+        yield m.vandermonde(*COLUMNS_16)
+        yield m.spectrum(*COLUMNS_17, kappa=1e7, seed=5)
+        yield m.spectrum(*SQUARE_24, kappa=1e10, profile="one_small", seed=5)
+
+
 @functools.cache
 def recipes(level: str, dtype: str) -> tuple[Recipe, ...]:
     """Return the gallery of one dtype: every recipe has a published bound there."""
     precision = "float32" if dtype in ("float32", "complex64") else "float64"
     field = "complex" if dtype.startswith("complex") else "real"
     found = [*spectra(level, precision, field), *deficient(level, field)]
+    found += adversarial(level, precision, field)
     if field == "real":
         found += [*structured(level, precision), *degenerate(level), *large(precision)]
     else:

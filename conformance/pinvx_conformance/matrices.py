@@ -30,6 +30,7 @@ __all__ = [
     "block_diagonal",
     "diagonal",
     "graded",
+    "growth",
     "hermitian",
     "hilbert",
     "integers",
@@ -37,7 +38,9 @@ __all__ = [
     "kahan",
     "lauchli",
     "low_rank",
+    "nearly_duplicated",
     "of_values",
+    "one_column",
     "permutation",
     "poisoned",
     "scaled",
@@ -45,6 +48,7 @@ __all__ = [
     "spectrum",
     "stochastic",
     "tiled",
+    "uneven_low_rank",
     "vandermonde",
     "wilkinson",
     "zeros",
@@ -207,6 +211,23 @@ def low_rank(
 
 
 @recipe
+def uneven_low_rank(
+    m: int, n: int, r: int, *, octaves: int = 20, field: str = "real", seed: int = 0
+) -> Entries:
+    """`low_rank` with rows and columns multiplied by powers of two that span 2^octaves each.
+
+    Powers of two keep the deficiency exact, and the entries differ by up to 2^(2·octaves).
+    """
+    stream = Stream(seed)
+    b, c = _random(stream, 4, field, m, r), _random(stream, 4, field, n, r)
+    re, im = _product(b, c)
+    rows = [Fraction(1, 2 ** (octaves * (i * 7 % m) // m)) for i in range(m)]
+    columns = [Fraction(1, 2 ** (octaves * (j * 5 % n) // n)) for j in range(n)]
+    scale = np.outer(np.asarray(rows, dtype=object), np.asarray(columns, dtype=object))
+    return re * scale, im * scale
+
+
+@recipe
 def hilbert(m: int, n: int) -> Entries:
     """1/(i+j+1)."""
     return _real(_table(m, n, lambda i, j: Fraction(1, i + j + 1)))
@@ -251,6 +272,45 @@ def graded(
     scale = np.asarray(step, dtype=object)
     scale = scale[:, None] if by == "rows" else scale[None, :]
     return re * scale, im * scale
+
+
+@recipe
+def growth(m: int, n: int) -> Entries:
+    """Wilkinson's example, whose pivots reach 2^(n−1): ones, and −1 below the diagonal.
+
+    The ones are the diagonal and the last column; a wide one is the transpose of a tall one.
+    """
+    if m < n:
+        return _real(_growth(n, m).T)
+    return _real(_growth(m, n))
+
+
+def _growth(m: int, n: int) -> Any:
+    return _table(m, n, lambda i, j: 1 if i == j or j == n - 1 else -int(i > j))
+
+
+@recipe
+def nearly_duplicated(
+    m: int, n: int, *, gap: float = 0.0, field: str = "real", seed: int = 0
+) -> Entries:
+    """Random integers whose last column is the first one again, but for `gap` times another."""
+    stream = Stream(seed)
+    re, im = _random(stream, 9, field, m, n)
+    other_re, other_im = _random(stream, 9, field, m)
+    re[:, -1] = re[:, 0] + Fraction(gap) * other_re
+    im[:, -1] = im[:, 0] + Fraction(gap) * other_im
+    return re, im
+
+
+@recipe
+def one_column(
+    m: int, n: int, *, exponent: int, column: int = 0, field: str = "real", seed: int = 0
+) -> Entries:
+    """Random integers with one column multiplied by 2^exponent: tiny or huge beside the others."""
+    re, im = _random(Stream(seed), 9, field, m, n)
+    for part in (re, im):
+        part[:, column] = part[:, column] * Fraction(2) ** exponent
+    return re, im
 
 
 @recipe

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import right
-from pinvx_conformance import Target
-from pinvx_conformance._check import PROMISES
+from pinvx_conformance import Target, matrices
+from pinvx_conformance._check import CHECKS, PROMISES, Case, judge
 from pinvx_conformance._libraries import library
 from pinvx_conformance._run import Plan, run
 from pinvx_conformance._targets import Cutoff, introduce
@@ -44,6 +44,14 @@ def test_a_wrong_implementation_fails_by_value_and_not_by_accident():
     broken = [o for o in failures(target, promise) if o.check == "forward_error"]
     assert not [o for o in broken if "raised" in o.message]
     assert any("kappa=100000.0" in o.recipe and o.units > 10 for o in broken)
+
+
+def test_an_unchecked_gram_matrix_is_right_until_it_is_not():
+    _, _, target = WRONG["gram_without_check"]
+    for kappa, accepted in ((1e3, True), (1e7, False)):
+        recipe = matrices.spectrum(40, 17, kappa=kappa, seed=5)
+        outcome = judge(target, CHECKS["P6-forward_error"], Case(recipe))
+        assert (outcome.status == "pass") == accepted, outcome.message
 
 
 def test_the_gradient_through_the_svd_is_nan_at_repeated_values():

@@ -178,10 +178,37 @@ def ten_times_worse_than_the_svd(a, **options):
     return _first(lambda x: x * (1 + 40 * eps), plain(a, **options))
 
 
-@wrong("P7")
+def gram(a):
+    """(AᴴA)⁻¹Aᴴ of one tall matrix, and nobody looks at what came."""
+    ah = np.conj(a.T)
+    return np.linalg.solve(ah @ a, ah)
+
+
+@wrong("P6", check="P6-forward_error")
+def gram_without_check(a, **options):
+    """A fast way where it pays, for κ up to 1e7, with one step of refinement and no certificate."""
+    x, rank = plain(a, **{**options, "return_rank": True})
+    tall = a.ndim == 2 and a.size >= 512 and a.shape[0] > a.shape[1] == rank
+    if tall and np.linalg.cond(a) < 3e7:
+        y = gram(a)
+        x = y + (np.eye(a.shape[1]) - y @ a) @ y
+    return (x, rank) if options.get("return_rank") else x
+
+
+@wrong("P7", check="P7-rank")
 def right_values_wrong_rank(a, **options):
     x = plain(a, **options)
     return (x[0], np.full_like(x[1], min(a.shape[-2:]))) if isinstance(x, tuple) else x
+
+
+@wrong("P7", check="P7-rank")
+def rank_from_the_wrong_cutoff(a, **options):
+    """A full rank wherever the inverse could be formed, as a ladder without a certificate says."""
+    x, rank = plain(a, **{**options, "return_rank": True})
+    if a.ndim == 2 and a.size >= 512 and np.all(np.isfinite(a)):
+        s = np.linalg.svd(a, compute_uv=False)
+        rank = np.asarray(np.sum(s > 1e-3 * np.finfo(s.dtype).eps * s[0]))
+    return (x, rank) if options.get("return_rank") else x
 
 
 @wrong("P8", check="P8-lower_triangle_only")
@@ -210,6 +237,18 @@ def not_of_minimum_norm(a, b):
     if a.ndim == 2 and b.ndim == 2 and int(solved.rank) < a.shape[1]:
         null = np.linalg.svd(a)[2][-1].conj()
         solved = solved._replace(x=(solved.x + null[:, None]).astype(a.dtype))
+    return solved
+
+
+@wrong("P9", kind="lstsq", check="P9-minimum_norm_solution")
+def lstsq_wrong_only_for_wide(a, b):
+    """A fast way for square systems, taken for wide ones too: a solution, and not the least."""
+    solved = right.lstsq(a, b)
+    m, n = a.shape[-2:]
+    if a.ndim == 2 and b.ndim == 2 and 0 < m < n and int(solved.rank) == m:
+        x = np.zeros_like(solved.x)
+        x[:m] = np.linalg.solve(a[:, :m], b)
+        solved = solved._replace(x=x)
     return solved
 
 
