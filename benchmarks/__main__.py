@@ -30,13 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = Report.load(chosen.source)
     else:
         plan = _plan(chosen)
+
+        def keep(report: Report) -> None:
+            if chosen.json is not None:
+                report.save(chosen.json)
+
         try:
-            report = run(plan, console)
+            report = run(plan, console, keep)
         except ValueError as impossible:
             print(f"benchmarks: {impossible}", file=sys.stderr)
             return 2
-    if chosen.json is not None and chosen.source is None:
-        report.save(chosen.json)
     terminal.show(report, console, detail=chosen.detail)
     if chosen.markdown is not None:
         chosen.markdown.write_text(markdown.text(report), encoding="utf-8")

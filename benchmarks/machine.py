@@ -38,6 +38,7 @@ def describe(contenders: Sequence[Contender]) -> dict[str, Any]:
         "blas": blas(),
         "versions": versions,
         "load_at_start": load(),
+        "load_at_end": None,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -89,6 +90,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(
             f"--from {options.source}: there is no such file. Hint: pass what --json wrote."
         )
+    # Before the measuring, and not after 20 minutes of it.
+    for path in (options.json, options.markdown, options.chart):
+        if path is not None and not path.parent.is_dir():
+            parser.error(f"{path}: there is no folder {path.parent}. Hint: make it first.")
+    if options.chart is not None and importlib.util.find_spec("matplotlib") is None:
+        parser.error("--chart needs matplotlib. Hint: pip install matplotlib.")
     return options
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -25,8 +26,8 @@ class _Rival:
     matches: tuple[Match, ...]
 
 
-def run(plan: Plan, console: Console) -> Report:
-    """Measure all cells of a plan, with a progress bar.
+def run(plan: Plan, console: Console, keep: Callable[[Report], None]) -> Report:
+    """Measure all cells of a plan, with a progress bar, and `keep` what there is now and then.
 
     An interrupt from the keyboard ends the run; what has been measured is returned.
 
@@ -71,10 +72,16 @@ def run(plan: Plan, console: Console) -> Report:
                     progress.update(task, description=_description(rival, match, posed))
                     _measure(report, rival, match, posed, plan.budget)
                     progress.advance(task)
+                report.seconds = round(time.perf_counter() - start, 1)
+                keep(report)
+                if not console.is_terminal:  # where no bar is drawn
+                    done = f"{len(report.cells)} of {len(steps)} cells, {report.seconds:.0f} s"
+                    print(f"{posed.shape} {dtype} {kind}: {done}", file=sys.stderr, flush=True)
         except KeyboardInterrupt:
             report.interrupted = True
     report.seconds = round(time.perf_counter() - start, 1)
     report.machine["load_at_end"] = machine.load()
+    keep(report)
     return report
 
 

@@ -442,6 +442,7 @@ def test_the_chart_is_drawn(run):
         ("--threads 0", "'0' is no number of processors. Hint: "),
         ("--libraries numpy --modes backward", "nothing is left to measure. Hint: "),
         ("--device tpu:9 --libraries numpy", "nothing is left to measure. Hint: "),
+        ("--json nowhere/r.json", "there is no folder nowhere. Hint: "),
         ("--from nowhere.json", "there is no such file. Hint: "),
     ],
 )
