@@ -49,18 +49,14 @@ def inverts(lib: Adapter, a: Array, w: Array, rtol: Any, atol: Any) -> Any:
     array of bool, the batch shape, or bool
         Beyond `EXACT` columns ‖E‖_F is an estimate, and the answer is near certain, not proved.
     """
-    n, eps = a.shape[-1], _eps(lib, a)
-    e2, a2, w2 = lib.numbers(_defect(lib, a, w), lib.norm2(a), lib.norm2(w))
-    kappa2 = a2 * w2
+    n, eps = a.shape[-1], eps_of(lib, a)
+    e, norm_a, norm_w = lib.numbers(_defect(lib, a, w), lib.norm(a), lib.norm(w))
+    kappa = norm_a * norm_w
     safety = 1.0 if n <= EXACT else SAFETY
     # Less than 1/4 as computed, and less than 1/4 for rounding in the product.
-    sound = (e2 * (16.0 * safety**2) < 1.0) & (kappa2 * (16.0 * (n * eps) ** 2) < 1.0)
-    return (
-        sound
-        & (e2 <= kappa2 * (4.0 * eps) ** 2)
-        & _less(kappa2, 4.0, rtol, 2)
-        & _less(w2, 4.0, atol, 2)
-    )
+    sound = (e * (4.0 * safety) < 1.0) & (kappa * (4.0 * n * eps) < 1.0)
+    accurate = e <= kappa * (4.0 * eps)
+    return sound & accurate & _less(kappa, 2.0 * rtol) & _less(norm_w, 2.0 * atol)
 
 
 def well_conditioned(lib: Adapter, a: Array, g: Array, w: Array, rtol: Any, atol: Any) -> Any:
@@ -87,10 +83,11 @@ def well_conditioned(lib: Adapter, a: Array, g: Array, w: Array, rtol: Any, atol
     array of bool, the batch shape, or bool
     """
     m, n = a.shape[-2:]
-    g2, w2 = lib.numbers(lib.norm2(g), lib.norm2(w))
-    kappa4 = g2 * w2
-    limit = max(1.0 / (16.0 * n), 4.0 * (8.0 * math.sqrt(m) + n) * _eps(lib, a))
-    return (kappa4 * limit**2 <= 1.0) & _less(kappa4, 4.0, rtol, 4) & _less(w2, 4.0, atol, 4)
+    norm_g, norm_w = lib.numbers(lib.norm(g), lib.norm(w))
+    kappa2 = norm_g * norm_w
+    limit = max(1.0 / (16.0 * n), 4.0 * (8.0 * math.sqrt(m) + n) * eps_of(lib, a))
+    cutoff = _less(kappa2, 2.0 * rtol * rtol) & _less(norm_w, 2.0 * atol * atol)
+    return (kappa2 * limit <= 1.0) & cutoff
 
 
 def orthonormal(lib: Adapter, g: Array, t: Array, qq: Array, rtol: Any, atol: Any) -> Any:
@@ -112,39 +109,57 @@ def orthonormal(lib: Adapter, g: Array, t: Array, qq: Array, rtol: Any, atol: An
     -------
     array of bool, the batch shape, or bool
     """
-    n, eps = g.shape[-1], _eps(lib, g)
-    identity = lib.xp.eye(n, dtype=qq.dtype, device=lib.device(qq))
-    d2, t2, g2 = lib.numbers(lib.norm2(qq - identity), lib.norm2(t), lib.norm2(g))
-    kappa4 = t2 * t2 * g2  # ‖A‖_F² ≤ √N·‖G‖_F, and σ₁² ≤ ‖G‖_F
-    sound = (d2 <= 0.25) & (kappa4 * (5.0 * n**1.25 * eps) ** 4 <= 1.0)
-    return sound & _less(kappa4, 16.0, rtol, 4) & _less(t2, 4.0, atol, 2)
+    n, eps = g.shape[-1], eps_of(lib, g)
+    d, norm_t, norm_g = lib.numbers(lib.norm(qq - identity(lib, qq)), lib.norm(t), lib.norm(g))
+    kappa2 = norm_t * norm_t * norm_g  # ‖A‖_F² ≤ √N·‖G‖_F, and σ₁² ≤ ‖G‖_F
+    sound = (d <= 0.5) & (kappa2 * (5.0 * n**1.25 * eps) ** 2 <= 1.0)
+    return sound & _less(kappa2, 4.0 * rtol * rtol) & _less(norm_t, 2.0 * atol)
 
 
-def _less(x: Any, factor: float, tolerance: Any, power: int) -> Any:
-    """Tell whether factor·x·toleranceᵖᵒʷᵉʳ < 1."""
+def hopeless(lib: Adapter, r: Array) -> bool:
+    """Read whether the Cholesky factors of all AᴴA show eps·κ² > 1, or that there are none."""
+    xp = lib.xp
+    pivots = xp.linalg.diagonal(r)
+    known = lib.precision(r.dtype)
+    if known is not None and known.is_complex:
+        pivots = xp.real(pivots)
+    if r.ndim == 2:
+        values = lib.read(pivots)
+        return not min(values) > math.sqrt(eps_of(lib, r)) * max(values)
+    least, most = xp.min(pivots, axis=-1), xp.max(pivots, axis=-1)
+    return lib.all(~(least > math.sqrt(eps_of(lib, r)) * most))
+
+
+def _less(x: Any, tolerance: Any) -> Any:
+    """Tell whether x·tolerance < 1; of an x that is NaN or infinite, other comparisons tell."""
     if isinstance(tolerance, float) and tolerance == 0.0:
-        return x * 0.0 == 0.0  # nothing but NaN and infinity is refused
-    return x * (factor * tolerance**power) < 1.0
+        return True
+    return x * tolerance < 1.0
 
 
-def _eps(lib: Adapter, a: Array) -> float:
+def eps_of(lib: Adapter, a: Array) -> float:
+    """Return the machine epsilon of the dtype of `a`."""
     known = lib.precision(a.dtype)
     assert known is not None  # checked at the call
     return known.eps
 
 
 def _defect(lib: Adapter, a: Array, w: Array) -> Array:
-    """Return ‖I − W A‖_F², or an estimate of it."""
+    """Return ‖I − W A‖_F, or an estimate of it."""
     dot = lib.matmul
     if a.shape[-1] <= EXACT:
         wa = dot(w, a)
-        identity = lib.xp.eye(wa.shape[-1], dtype=wa.dtype, device=lib.device(wa))
-        return lib.norm2(wa - identity)
-    v = _test_vectors(lib, a)
-    return lib.norm2(v - dot(w, dot(a, v))) / VECTORS
+        return lib.norm(wa - identity(lib, wa))
+    v = test_vectors(lib, a)
+    return lib.norm(v - dot(w, dot(a, v))) / math.sqrt(VECTORS)
 
 
-def _test_vectors(lib: Adapter, a: Array) -> Array:
+def identity(lib: Adapter, x: Array) -> Array:
+    """Return I with as many columns as `x`."""
+    return lib.xp.eye(x.shape[-1], dtype=x.dtype, device=lib.device(x))
+
+
+def test_vectors(lib: Adapter, a: Array) -> Array:
     """Return V of shape (N, 4) and unit variance, without a pattern and always the same."""
     xp = lib.xp
     known = lib.precision(a.dtype)

@@ -16,16 +16,18 @@ from typing import Any
 from .._adapter import Adapter
 from .._typing import Array
 from ._certificate import orthonormal
-from ._gram import inverse_of_cholesky
+from ._factor import Factor, Gramian
 
 
-def cholesky_qr(lib: Adapter, a: Array, g: Array, rtol: Any, atol: Any) -> tuple[Array, Array, Any]:
+def cholesky_qr(
+    lib: Adapter, a: Array, gramian: Gramian, rtol: Any, atol: Any
+) -> tuple[Factor, Any]:
     """Propose W = R⁻¹ (QᴴQ)⁻¹ and Z = Q.
 
     Parameters and results as for `gram`.
     """
-    r_inverse = inverse_of_cholesky(lib, g)
+    g, r_inverse = gramian
     q = lib.matmul(a, r_inverse)
     qq = lib.matmul(lib.adjoint(q), q)
     w = lib.matmul(r_inverse, lib.inv(qq))
-    return w, q, orthonormal(lib, g, r_inverse, qq, rtol, atol)
+    return Factor(w, q, a.shape[-1]), orthonormal(lib, g, r_inverse, qq, rtol, atol)

@@ -33,9 +33,26 @@ class Factor(NamedTuple):
         zh = lib.adjoint(self.z)
         return zh if self.w is None else lib.matmul(self.w, zh)
 
+    def with_ranks(self, lib: Adapter, a: Array) -> Factor:
+        """Return this with the rank as an array of the batch shape of `a`."""
+        return self._replace(rank=ranks(lib, self.rank, a))
+
     def adjoint(self) -> Factor:
         """Return the factor of Aᴴ: (Aᴴ)⁺ = (A⁺)ᴴ = Z Wᴴ."""
         return Factor(self.z, self.w, self.rank, self.s)
+
+
+class Gramian(NamedTuple):
+    """What several rungs need of a tall matrix A."""
+
+    g: Array
+    """AᴴA, shape (..., N, N)."""
+    r_inverse: Array | None
+    """R⁻¹ of the upper triangular R with RᴴR = AᴴA, and anything where there is none."""
+
+
+# In place of a factor that was given up.
+NOTHING = Factor(None, None, 0)
 
 
 def apply(lib: Adapter, w: Array | None, z: Array | None, b: Array) -> Array:

@@ -13,18 +13,14 @@ from typing import Any
 from .._adapter import Adapter
 from .._typing import Array
 from ._certificate import well_conditioned
+from ._factor import Factor, Gramian
 
 
-def gram(lib: Adapter, a: Array, g: Array, rtol: Any, atol: Any) -> tuple[Array, Array, Any]:
+def gram(lib: Adapter, a: Array, gramian: Gramian, rtol: Any, atol: Any) -> tuple[Factor, Any]:
     """Propose W = (AᴴA)⁻¹ and Z = A.
 
-    Parameters and results as for `inverse`, with `a` of shape (..., M, N), M ≥ N, and `g` = AᴴA.
+    Parameters and results as for `inverse`, with `a` of shape (..., M, N), M ≥ N.
     """
-    r_inverse = inverse_of_cholesky(lib, g)
+    g, r_inverse = gramian
     w = lib.matmul(r_inverse, lib.adjoint(r_inverse))
-    return w, a, well_conditioned(lib, a, g, w, rtol, atol)
-
-
-def inverse_of_cholesky(lib: Adapter, g: Array) -> Array:
-    """Return R⁻¹ of the upper triangular R with RᴴR = G, and anything where there is none."""
-    return lib.adjoint(lib.inv_lower(lib.cholesky(g)))
+    return Factor(w, a, a.shape[-1]), well_conditioned(lib, a, g, w, rtol, atol)

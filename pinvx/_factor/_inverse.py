@@ -11,11 +11,12 @@ from typing import Any
 from .._adapter import Adapter
 from .._typing import Array
 from ._certificate import inverts
+from ._factor import Factor, Gramian
 
 
 def inverse(
-    lib: Adapter, a: Array, g: Array | None, rtol: Any, atol: Any
-) -> tuple[Array, None, Any]:
+    lib: Adapter, a: Array, gramian: Gramian | None, rtol: Any, atol: Any
+) -> tuple[Factor, Any]:
     """Propose W = A⁻¹ and Z = I.
 
     Parameters
@@ -23,18 +24,16 @@ def inverse(
     lib
         The adapter of `a`.
     a : array, shape (..., N, N)
-    g
+    gramian
         Not used.
     rtol, atol
         As `tolerances` returns them.
 
     Returns
     -------
-    w : array, shape (..., N, N)
-    z : None
-        It stands for the identity.
+    factor : Factor
     accepted : array of bool, the batch shape, or bool
     """
-    del g
+    del gramian
     w = lib.inv(a)
-    return w, None, inverts(lib, a, w, rtol, atol)
+    return Factor(w, None, a.shape[-1]), inverts(lib, a, w, rtol, atol)

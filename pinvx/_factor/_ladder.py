@@ -1,9 +1,9 @@
 """The fastest way to A⁺ that can be certified, rung by rung; the last is unconditional.
 
-Square: the inverse, then the singular value decomposition. Tall: the normal equations, Cholesky QR,
-then the decomposition. Wide: as the adjoint. In a batch only the matrices that were refused go
-down. One answer a rung is read to choose, or the library branches by itself (a traced `cond`);
-where neither is possible the decomposition is taken at once.
+Square: the inverse, subspace iteration, then the singular value decomposition. Tall: the normal
+equations, Cholesky QR, and the same. Wide: as the adjoint. In a batch only the matrices that were
+refused go down. One answer a rung is read to choose, or the library branches by itself (a traced
+`cond`); where neither is possible the decomposition is taken at once.
 """
 
 from __future__ import annotations
@@ -15,18 +15,24 @@ from typing import Any, TypeAlias
 from .._adapter import Adapter
 from .._typing import Array
 from ._batch import Refused, merged
+from ._certificate import hopeless
 from ._cholesky_qr import cholesky_qr
-from ._factor import Factor, ranks
+from ._factor import NOTHING, Factor, Gramian
 from ._gram import gram
 from ._inverse import inverse
+from ._subspace import subspace
 from ._svd import svd
 
 # Below this many entries the number of calls into the library rules, and the decomposition has
 # the fewest.
-SMALL = 512
+SMALL = 128
 
-# (lib, A, AᴴA, rtol, atol) -> (W, Z, accepted), or the factor itself for the last one.
-Rung: TypeAlias = Callable[..., Any]
+# From this many entries in one matrix the decomposition costs more than the many products of
+# `subspace`.
+LARGE = 1 << 14
+
+# (lib, A, what is known of AᴴA, rtol, atol) -> (factor, accepted).
+Rung: TypeAlias = Callable[..., tuple[Factor, Any]]
 
 
 def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
@@ -45,10 +51,19 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     m, n = a.shape[-2:]
     if m < n:
         return ladder(lib, lib.adjoint(a), rtol, atol).adjoint()
+    deficient = m * n >= LARGE
     if m == n:
-        return _descend(lib, (inverse, _whole), a, None, rtol, atol)
+        rungs = (
+            (inverse, _whole(subspace), _whole(_last)) if deficient else (inverse, _whole(_last))
+        )
+        return _descend(lib, rungs, a, None, rtol, atol)
+    below = (subspace, _last) if deficient else (_last,)
     g = lib.matmul(lib.adjoint(a), a)
-    return _descend(lib, (gram, cholesky_qr, _halves), a, g, rtol, atol)
+    r = lib.cholesky(g)
+    if lib.readable(a) and hopeless(lib, r):
+        return _descend(lib, below, a, Gramian(g, None), rtol, atol)
+    gramian = Gramian(g, lib.adjoint(lib.inv_lower(r)))
+    return _descend(lib, (gram, cholesky_qr, *below), a, gramian, rtol, atol)
 
 
 def is_small(a: Array) -> bool:
@@ -56,41 +71,47 @@ def is_small(a: Array) -> bool:
     return bool(math.prod(a.shape) < SMALL)
 
 
-def _whole(lib: Adapter, a: Array, _: Any, rtol: Any, atol: Any) -> Factor:
-    """Take the last rung, in the form of `inverse`."""
-    last = svd(lib, a, rtol, atol)
-    return Factor(last.pinv(lib), None, last.rank)
+def _last(lib: Adapter, a: Array, _: Any, rtol: Any, atol: Any) -> tuple[Factor, bool]:
+    """Take the last rung: the decomposition, which accepts everything."""
+    return svd(lib, a, rtol, atol)._replace(s=None), True
 
 
-def _halves(lib: Adapter, a: Array, _: Any, rtol: Any, atol: Any) -> Factor:
-    """Take the last rung, in the form of `gram`."""
-    last = svd(lib, a, rtol, atol)
-    return Factor(last.w, last.z, last.rank)
+def _whole(rung: Rung) -> Rung:
+    """Let a rung return A⁺ in the form of `inverse`, with Z = I."""
+
+    def whole(lib: Adapter, a: Array, gramian: Any, rtol: Any, atol: Any) -> tuple[Factor, Any]:
+        factor, accepted = rung(lib, a, gramian, rtol, atol)
+        if factor is not NOTHING:
+            factor = Factor(factor.pinv(lib), None, factor.rank)
+        return factor, accepted
+
+    return whole
 
 
 def _descend(
-    lib: Adapter, rungs: Sequence[Rung], a: Array, g: Array | None, rtol: Any, atol: Any
+    lib: Adapter, rungs: Sequence[Rung], a: Array, gramian: Gramian | None, rtol: Any, atol: Any
 ) -> Factor:
-    """Try the rungs in turn, the last without a question."""
+    """Try the rungs in turn; the last accepts everything."""
     rung, *lower = rungs
-    if not lower:
-        last: Factor = rung(lib, a, g, rtol, atol)
-        return last
-    w, z, accepted = rung(lib, a, g, rtol, atol)
-    rank = a.shape[-1]
+    first, accepted = rung(lib, a, gramian, rtol, atol)
+    if accepted is True:
+        return first
+    readable = lib.readable(a)
 
     def taken() -> Factor:
-        return Factor(w, z, rank if lib.readable(a) else ranks(lib, rank, a))
+        return first if readable else first.with_ranks(lib, a)
 
     def refused() -> Factor:
-        if a.ndim == 2 or (lib.readable(a) and lib.all(~accepted)):
-            return _descend(lib, lower, a, g, rtol, atol)
-        first = Factor(w, z, ranks(lib, rank, a))
-        if not lib.readable(a):
-            return merged(lib, accepted, first, _descend(lib, lower, a, g, rtol, atol))
+        if a.ndim == 2 or accepted is False or (readable and lib.all(~accepted)):
+            return _descend(lib, lower, a, gramian, rtol, atol)
+        if not readable:
+            below = _descend(lib, lower, a, gramian, rtol, atol)
+            return merged(lib, accepted, first.with_ranks(lib, a), below)
         items = Refused.of(lib, accepted)
-        part = (items.take(a, 2), items.take(g, 2), items.take(rtol, 0), items.take(atol, 0))
-        return items.insert(first, _descend(lib, lower, *part))
+        part, tolerances = items.take(a, 2), (items.take(rtol, 0), items.take(atol, 0))
+        known = None if gramian is None else Gramian(*(items.take(x, 2) for x in gramian))
+        below = _descend(lib, lower, part, known, *tolerances)
+        return items.insert(first.with_ranks(lib, a), below.with_ranks(lib, part))
 
     factor: Factor = lib.branch(accepted, taken, refused)
     return factor
