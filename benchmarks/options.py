@@ -25,8 +25,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Measure pinvx against each library's own pinv and lstsq: the two in turns, in "
         "one process; medians, their ratio, the accuracy of both, and the time of the matrix "
         "products that no algorithm can do without.",
-        epilog="Lists are separated by commas. The default takes about 20 minutes on 2 cores, and "
-        "--quick one; --full takes twice as long. The machine should have nothing else to do.",
+        epilog="Lists are separated by commas. The default is planned for about 20 minutes on 2 cores; "
+        "every run says at its end what it took. The machine should have nothing else to do.",
     )
     add = parser.add_argument
     add(
