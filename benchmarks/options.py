@@ -25,7 +25,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Measure pinvx against each library's own pinv and lstsq: the two in turns, in "
         "one process; medians, their ratio, the accuracy of both, and the time of the matrix "
         "products that no algorithm can do without.",
-        epilog="Lists are separated by commas. The default is planned for about 20 minutes on 2 cores; "
+        epilog="Lists are separated by commas. The default is meant to take 20 minutes on 2 cores; "
         "every run says at its end what it took. The machine should have nothing else to do.",
     )
     add = parser.add_argument
