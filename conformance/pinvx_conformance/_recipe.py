@@ -13,7 +13,6 @@ import inspect
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, ParamSpec
 
 import numpy as np
@@ -121,8 +120,8 @@ def recipe(build: Callable[P, Entries]) -> Callable[P, Recipe]:
 def _nearest(part: Any, dtype: str) -> Any:
     if np.dtype(dtype).kind in "biu":
         return part.astype(dtype)
-    # Fraction to float is correctly rounded, and so the same everywhere.
-    values = [float(Fraction(v)) for v in part.ravel()]
+    # Python divides integers with one correct rounding, and so the same everywhere.
+    values = [float(v) if isinstance(v, float) else v.numerator / v.denominator for v in part.flat]
     return np.asarray(values, dtype="float64").reshape(part.shape).astype(dtype)
 
 

@@ -50,6 +50,7 @@ __all__ = [
     "tiled",
     "uneven_low_rank",
     "vandermonde",
+    "weighted",
     "wilkinson",
     "zeros",
 ]
@@ -375,6 +376,18 @@ def scaled(dtype: str, a: Recipe, exponent: int) -> Any:
     if base.dtype.kind != "c":
         return np.ldexp(base, exponent)
     return (np.ldexp(base.real, exponent) + 1j * np.ldexp(base.imag, exponent)).astype(base.dtype)
+
+
+@array_recipe
+def weighted(dtype: str, a: Recipe, rows: tuple[int, ...], columns: tuple[int, ...]) -> Any:
+    """2^rowᵢ·A·2^columnⱼ, which is exact; the exponents repeat where there are too few."""
+    base = a.array(dtype)
+    m, n = base.shape
+    exponents = np.resize(rows, m)[:, None] + np.resize(columns, n)[None, :]
+    if base.dtype.kind != "c":
+        return np.ldexp(base, exponents)
+    both = np.ldexp(base.real, exponents) + 1j * np.ldexp(base.imag, exponents)
+    return both.astype(base.dtype)
 
 
 @array_recipe

@@ -1,0 +1,41 @@
+"""The hunt finds what is accepted wrongly, and finds nothing in pinvx."""
+
+import pytest
+from pinvx_conformance._targets import target
+from pinvx_conformance.hunt import hunt, hunts, main
+from wrong import WRONG
+
+# For all four searches together; `python -m pinvx_conformance.hunt --seconds 600` takes longer.
+SECONDS = 10.0
+PATIENCE = 60.0  # a search that is going to find something has found it long before
+
+
+def test_nothing_is_accepted_wrongly():
+    found = list(hunts(target("pinvx@numpy"), SECONDS))
+    assert [(one.kind, one.dtype) for one in found] == [
+        ("pinv", "float32"), ("pinv", "float64"), ("lstsq", "float32"), ("lstsq", "float64"),
+    ]  # fmt: skip
+    for one in found:
+        assert one.examples > 0
+        assert one.fast > 0, f"no fast algorithm was ever chosen: {one}"
+        assert one.ratio <= 1, str(one)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("gram_without_check", "pinv"),
+        ("rank_from_the_wrong_cutoff", "pinv"),
+        ("lstsq_wrong_only_for_wide", "lstsq"),
+    ],
+)
+def test_what_is_wrong_is_found(name, kind):
+    _, _, wrong = WRONG[name]
+    assert hunt(wrong, kind, "float64", PATIENCE, until=1.0).ratio > 1
+
+
+def test_the_command_says_what_it_found(capsys):
+    assert main(["--target", "numpy", "--seconds", "1"]) in (0, 1)  # numpy keeps tiny values
+    out = capsys.readouterr().out
+    assert "pinv  float64" in out
+    assert "matrices." in out
