@@ -130,7 +130,7 @@ class Adapter:
         By halves, so that most of the work is in matrix products.
         """
         n, xp = x.shape[-1], self.xp
-        if n <= 64:
+        if n <= 32:
             return self.inv(x)
         k = n // 2
         first, second = self.inv_lower(x[..., :k, :k]), self.inv_lower(x[..., k:, k:])
@@ -150,6 +150,11 @@ class Adapter:
     def norm(self, x: Array) -> Array:
         """Return ‖x‖_F of each matrix, in the real dtype."""
         return self.xp.linalg.matrix_norm(x)
+
+    def blocks(self, rows: int) -> int:
+        """Return into how many blocks of equal height so many rows are best divided."""
+        del rows
+        return 1
 
     # Values that decide.
 

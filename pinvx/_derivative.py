@@ -175,7 +175,9 @@ class Solve:
     ) -> tuple[Array]:
         """Compute A⁺b."""
         x = apply(lib, w, z, b)
-        if self.refine and not is_small(a):  # small ones come from the decomposition
+        if (
+            self.refine and lib.branches(a) and not is_small(a)
+        ):  # small ones come from the decomposition
             x = x + apply(lib, w, z, b - lib.matmul(a, x))
         return (x,)
 

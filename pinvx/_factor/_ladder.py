@@ -46,12 +46,13 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     rtol, atol
         As `tolerances` returns them.
     """
-    if is_small(a) or not lib.branches(a):
+    if not lib.branches(a) or is_small(a):
         return svd(lib, a, rtol, atol)
     m, n = a.shape[-2:]
     if m < n:
         return ladder(lib, lib.adjoint(a), rtol, atol).adjoint()
-    deficient = m * n >= LARGE
+    # A traced ladder computes on the whole batch and cannot cut it to the rank: nothing is gained.
+    deficient = lib.readable(a) and m * n >= LARGE
     if m == n:
         rungs = (
             (inverse, _whole(subspace), _whole(_last)) if deficient else (inverse, _whole(_last))

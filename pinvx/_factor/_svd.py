@@ -15,6 +15,7 @@ from .._typing import Array
 from ._balance import balance, extremes
 from ._empty import empty
 from ._factor import Factor
+from ._tsqr import tsqr_svd
 
 
 def svd(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
@@ -30,6 +31,8 @@ def svd(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     """
     if 0 in a.shape[-2:]:
         return empty(lib, a)
+    if a.shape[-2] < a.shape[-1] and lib.blocks(a.shape[-1]) > 1:
+        return svd(lib, lib.adjoint(a), rtol, atol).adjoint()
     if a.ndim == 2 and lib.readable(a) and isinstance(rtol, float) and isinstance(atol, float):
         factor = _one(lib, a, rtol, atol)
         if factor is not None:
@@ -57,8 +60,13 @@ def _one(lib: Adapter, a: Array, rtol: float, atol: float) -> Factor | None:
 def _any(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     """Factorize any batch of matrices, reading nothing."""
     xp = lib.xp
+    m, n = a.shape[-2:]
+    blocks = lib.blocks(m)
     a, unit, finite = balance(lib, a)
-    u, s, vh = xp.linalg.svd(a, full_matrices=False)
+    if blocks > 1 and m >= blocks * n:
+        u, s, vh = tsqr_svd(lib, a, blocks)
+    else:
+        u, s, vh = xp.linalg.svd(a, full_matrices=False)
     keep = counted(lib, s, unit, rtol, atol)
     inverse = xp.where(keep, unit[..., None] / xp.where(keep, s, xp.ones_like(s)), xp.zeros_like(s))
     # A NaN in Σ⁺ reaches every entry of V Σ⁺, which costs less than masking A⁺.

@@ -1,0 +1,32 @@
+"""The singular value decomposition of a tall matrix from blocks of its rows.
+
+A QR decomposition of each block, one of the stacked triangles, and the singular value decomposition
+of the last triangle (J. Demmel et al., SIAM J. Sci. Comput. 34 (2012), A206–A239). Where the blocks
+lie on several devices, nothing but N×N matrices travels.
+"""
+
+from __future__ import annotations
+
+from .._adapter import Adapter
+from .._typing import Array
+
+
+def tsqr_svd(lib: Adapter, a: Array, blocks: int) -> tuple[Array, Array, Array]:
+    """Return U, σ and Vᴴ with A = U Σ Vᴴ.
+
+    Parameters
+    ----------
+    lib
+        The adapter of `a`.
+    a : array, shape (..., M, N)
+        M is a multiple of `blocks`, and at least N times that.
+    blocks
+        How many there are.
+    """
+    xp = lib.xp
+    *batch, m, n = a.shape
+    q, r = xp.linalg.qr(xp.reshape(a, (*batch, blocks, m // blocks, n)))
+    q_of_r, r = xp.linalg.qr(xp.reshape(r, (*batch, blocks * n, n)))
+    u, s, vh = xp.linalg.svd(r, full_matrices=False)
+    u = xp.reshape(lib.matmul(q_of_r, u), (*batch, blocks, n, n))
+    return xp.reshape(lib.matmul(q, u), a.shape), s, vh
