@@ -42,7 +42,7 @@ class TorchAdapter(Adapter):
         if _transformed():
             return False
         for x in values:
-            if isinstance(x, torch.Tensor) and (x.is_meta or isinstance(x, FakeTensor)):
+            if isinstance(x, FakeTensor) or (isinstance(x, torch.Tensor) and x.is_meta):
                 return False
         return True
 
@@ -53,9 +53,14 @@ class TorchAdapter(Adapter):
     def adjoint(self, x: torch.Tensor) -> torch.Tensor:
         """Return the conjugate transpose; a real tensor is not copied.
 
-        `x.mH` would set the conjugate bit, which a result must not have: `numpy()` refuses it.
+        `x.mH` alone sets the conjugate bit, which a result must not have: `numpy()` refuses it.
         """
-        return x.mT.conj_physical() if x.is_complex() else x.mT
+        if not x.is_complex():
+            return x.mT
+        # The first has a batching rule of `torch.func`, the second works with older `vmap`s.
+        if torch._C._are_functorch_transforms_active():
+            return x.mH.resolve_conj()
+        return x.mT.conj_physical()
 
     def matmul(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Return the product in full precision.
@@ -64,7 +69,7 @@ class TorchAdapter(Adapter):
         lose what a pseudoinverse needs. The switches are read and left alone (another thread may
         rely on them): where one is on, the product is formed in float64 and rounded once.
         """
-        if x.dtype in _REDUCIBLE and _reduced(x.device.type):
+        if x.dtype in _REDUCIBLE and _reduced(x):
             wide = _REDUCIBLE[x.dtype]
             return torch.matmul(x.to(wide), y.to(wide)).to(x.dtype)
         return torch.matmul(x, y)
@@ -89,10 +94,9 @@ class TorchAdapter(Adapter):
         except RuntimeError:  # a matrix with NaN
             return x, x.real.new_full((1,), float("nan")), x
 
-    def norm2(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ‖x‖_F² of each matrix, in the real dtype."""
-        norm = torch.linalg.vector_norm(x, dim=None if x.ndim == 2 else (-2, -1))
-        return norm * norm
+    def norm(self, x: torch.Tensor) -> torch.Tensor:
+        """Return ‖x‖_F of each matrix, in the real dtype."""
+        return torch.linalg.vector_norm(x, dim=None if x.ndim == 2 else (-2, -1))
 
     def numbers(self, *values: torch.Tensor) -> tuple[Any, ...]:
         """Read scalars as Python numbers, with one transfer from an accelerator."""
@@ -146,9 +150,9 @@ _TRACERS = (
 )
 
 
-def _reduced(device: str) -> bool:
-    """Tell whether products of float32 matrices are formed in less."""
-    if torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled(device):
+def _reduced(x: torch.Tensor) -> bool:
+    """Tell whether products of float32 matrices are formed in less, where `x` is."""
+    if torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled(x.device.type):
         return True
     try:
         return torch._C._get_float32_matmul_precision() != "highest"
@@ -172,7 +176,7 @@ def _differentiated(inputs: tuple[Any, ...]) -> bool:
         return True
     if torch.is_grad_enabled():
         for x in inputs:  # any() takes three times as long
-            if isinstance(x, torch.Tensor) and x.requires_grad:
+            if type(x) is not float and isinstance(x, torch.Tensor) and x.requires_grad:
                 return True
     return False
 

@@ -97,7 +97,8 @@ class _Operator:
 
     def _value(self, *arguments: Any) -> Any:
         rule, inputs = self._parsed(arguments)
-        outputs = rule.value(self.lib, *inputs)
+        with _lazy_bits():
+            outputs = rule.value(self.lib, *inputs)
         if self.rule is Factorize:
             outputs = _completed(inputs[0], outputs)
         # Memory of its own, laid out as `_shapes` says.
@@ -146,6 +147,18 @@ class _Operator:
         ]
         outputs = self.overload(*moved, *arguments[self.count :])
         return outputs, 0 if isinstance(outputs, torch.Tensor) else (0,) * len(outputs)
+
+
+def _lazy_bits() -> Any:
+    """Return a context in which conjugate and negative bits count.
+
+    In a graph an operator is called with their dispatch keys excluded: `x.conj() * y` is x·y then,
+    without a word.
+    """
+    exclude = torch._C._dispatch_tls_local_exclude_set()
+    for key in (torch._C.DispatchKey.Conjugate, torch._C.DispatchKey.Negative):
+        exclude = exclude.remove(key)
+    return torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), exclude)
 
 
 # PyTorch's operators return one output without a tuple around it.
