@@ -74,7 +74,7 @@ def pinv_jvp(
     if hermitian:
         da = from_lower_triangle(m.lib, da)
     with m.lib.quiet():
-        return arguments.astype(m.lib, _pinv_jvp(m.lib, m.a, x, da), m.dtype)
+        return arguments.astype(m.lib, _pinv_jvp(m.lib, m.a, x, None, da), m.dtype)
 
 
 def pinv_vjp(
@@ -131,7 +131,7 @@ def pinv_vjp(
     m, x = _matrix_and_pinv(a, x, "pinv_vjp", hermitian=hermitian, **options)
     g = arguments.companion(m, g, tuple(x.shape), "pinv_vjp", "g")
     with m.lib.quiet():
-        a_bar = _pinv_vjp(m.lib, m.a, x, g)
+        a_bar = _pinv_vjp(m.lib, m.a, x, None, g)
     if hermitian:
         # The adjoint of `from_lower_triangle`: what fell on the upper triangle comes back.
         xp = m.lib.xp

@@ -33,17 +33,22 @@ class Pinv:
     algorithm: Algorithm
     hermitian: bool = False
     rank: bool = True
-    """Whether to return the rank; None stands in its place if not."""
+    """Whether to return the rank. If not, a number or None stands in its place: what is known
+    without an operation, for the derivatives."""
 
     differentiable = (True, False)
 
-    def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, Array | None]:
+    def value(
+        self, lib: Adapter, a: Array, rtol: Any, atol: Any
+    ) -> tuple[Array, Array | int | None]:
         """Compute A⁺ and the rank of A."""
         factor = self.algorithm(lib, a, rtol, atol)
         x = factor.pinv(lib)
         if self.hermitian:
             x = 0.5 * x + 0.5 * lib.adjoint(x)
-        return x, ranks(lib, factor.rank, a) if self.rank else None
+        if self.rank:
+            return x, ranks(lib, factor.rank, a)
+        return x, factor.rank if isinstance(factor.rank, int) else None
 
     def jvp(
         self,
@@ -54,7 +59,7 @@ class Pinv:
     ) -> tuple[Array | None, None]:
         """Return dX for dA."""
         da = tangents[0]
-        return (None if da is None else pinv_jvp(lib, inputs[0], outputs[0], da)), None
+        return (None if da is None else pinv_jvp(lib, inputs[0], outputs[0], outputs[1], da)), None
 
     def vjp(
         self,
@@ -68,40 +73,51 @@ class Pinv:
         g = cotangents[0]
         if g is None or not needed[0]:
             return None, None, None
-        return pinv_vjp(lib, inputs[0], outputs[0], g), None, None
+        return pinv_vjp(lib, inputs[0], outputs[0], outputs[1], g), None, None
 
 
-def pinv_jvp(lib: Adapter, a: Array, x: Array, da: Array) -> Array:
+def pinv_jvp(lib: Adapter, a: Array, x: Array, rank: Any, da: Array) -> Array:
     """Return the derivative of X = A⁺ in the direction dA.
 
     dX = −X dA X + X Xᴴ dAᴴ (I − A X) + (I − X A) dAᴴ Xᴴ X  (Golub & Pereyra 1973, eq. 4.12).
     For M ≥ N and P = X dA, which is N×N, this is
     dX = (Pᴴ − P − X A Pᴴ) X + X Xᴴ (dAᴴ − dAᴴ A X).
+    Of full column rank, where X A = I, it is −P X + X Xᴴ (dAᴴ − dAᴴ A X), and −P X if A is square.
     """
     h, dot = lib.adjoint, lib.matmul
-    if a.shape[-2] < a.shape[-1]:
-        return h(pinv_jvp(lib, h(a), h(x), h(da)))
+    m, n = a.shape[-2:]
+    if m < n:
+        return h(pinv_jvp(lib, h(a), h(x), rank, h(da)))
     p = dot(x, da)
+    full = isinstance(rank, int) and rank == n
+    if full and m == n:
+        return -dot(p, x)
     ph = h(p)
     dah = h(da)
-    inner = dot(ph - p - dot(dot(x, a), ph), x)
+    inner = -dot(p, x) if full else dot(ph - p - dot(dot(x, a), ph), x)
     return inner + dot(dot(x, h(x)), dah - dot(dot(dah, a), x))
 
 
-def pinv_vjp(lib: Adapter, a: Array, x: Array, g: Array) -> Array:
+def pinv_vjp(lib: Adapter, a: Array, x: Array, rank: Any, g: Array) -> Array:
     """Return the cotangent of A for the cotangent G of X = A⁺.
 
     Ā = −Xᴴ G Xᴴ + (I − A X) Gᴴ X Xᴴ + Xᴴ X Gᴴ (I − X A), the adjoint of `pinv_jvp`.
     For M ≥ N and T = X Gᴴ, which is N×N, this is
     Ā = Xᴴ (T − Tᴴ − T X A) + (Gᴴ − A T) X Xᴴ.
+    Of full column rank, where X A = I, it is −Xᴴ Tᴴ + (Gᴴ − A T) X Xᴴ, and −Xᴴ Tᴴ if A is square.
     """
     h, dot = lib.adjoint, lib.matmul
-    if a.shape[-2] < a.shape[-1]:
-        return h(pinv_vjp(lib, h(a), h(x), h(g)))
+    m, n = a.shape[-2:]
+    if m < n:
+        return h(pinv_vjp(lib, h(a), h(x), rank, h(g)))
     xh = h(x)
     gh = h(g)
     t = dot(x, gh)
-    return dot(xh, t - h(t) - dot(t, dot(x, a))) + dot(gh - dot(a, t), dot(x, xh))
+    full = isinstance(rank, int) and rank == n
+    if full and m == n:
+        return -dot(xh, h(t))
+    inner = -dot(xh, h(t)) if full else dot(xh, t - h(t) - dot(t, dot(x, a)))
+    return inner + dot(gh - dot(a, t), dot(x, xh))
 
 
 @dataclass(frozen=True)
@@ -141,9 +157,9 @@ class Factorize:
             return (None,) * 4
         h, dot = lib.adjoint, lib.matmul
         if z is None:
-            return pinv_jvp(lib, a, w, da), None, None, None
+            return pinv_jvp(lib, a, w, None, da), None, None, None
         if w is None:
-            return None, h(pinv_jvp(lib, a, h(z), da)), None, None
+            return None, h(pinv_jvp(lib, a, h(z), None, da)), None, None
         u = dot(dot(h(da), z), dot(h(w), w))
         v = dot(dot(da, w), dot(h(z), z))
         dw = u - dot(w, dot(h(z), dot(a, u)) + dot(h(z), dot(da, w)))

@@ -15,6 +15,7 @@ import pinvx
 from pinvx._dispatch import adapter_of
 from pinvx._factor import _ladder
 from pinvx._factor._certificate import inverts, orthonormal, well_conditioned
+from pinvx._factor._tsqr import tsqr_svd
 
 # What each of these has to get past: a Gram matrix that loses small entries, rows of many scales,
 # pivots that do not show the rank, growth in the elimination, σ near the cutoff, no inverse at all.
@@ -57,8 +58,9 @@ def decomposed(monkeypatch):
 
 @pytest.mark.parametrize("namespace", ["numpy", "torch"])
 @pytest.mark.parametrize("recipe", ADVERSARIES, ids=str)
-def test_no_rung_accepts_what_is_wrong(namespace, recipe, decomposed):
+def test_no_rung_accepts_what_is_wrong(namespace, recipe, decomposed, monkeypatch):
     del decomposed  # for its patch alone
+    monkeypatch.setattr(_ladder, "LARGE", 1)
     check_pinv(pinvx.pinv, recipe, namespace=namespace, level="full")
     check_lstsq(pinvx.lstsq, recipe, namespace=namespace, level="full")
 
@@ -71,6 +73,55 @@ def test_full_rank_needs_no_decomposition(lib, shape, decomposed):
         pytest.skip("compiled code contains every rung, and runs one")
     pinvx.pinv(lib.array(np.random.default_rng(0).standard_normal(shape)))
     assert decomposed == []
+
+
+@pytest.mark.parametrize("shape", [(160, 120), (128, 128), (110, 170), (2, 140, 130)], ids=str)
+def test_missing_rank_needs_no_decomposition(lib, shape, decomposed):
+    if lib.library == "jax":
+        pytest.skip("a traced ladder has no such rung")
+    rng = np.random.default_rng(0)
+    m, n = shape[-2:]
+    b, c = rng.integers(-4, 5, (*shape[:-1], 70)), rng.integers(-4, 5, (*shape[:-2], 70, n))
+    a = (b @ c).astype("float64")
+    x, rank = pinvx.pinv(lib.array(a), return_rank=True)
+    assert decomposed == []
+    assert np.unique(np.asarray(rank)).tolist() == [70]
+    # The factors are integers of full rank, so that A⁺ = C⁺B⁺ is known to their κ.
+    exact = np.linalg.pinv(c) @ np.linalg.pinv(b)
+    s = np.linalg.svd(a, compute_uv=False)
+    kappa = (s[..., 0] / s[..., 69]).max()
+    tolerance = 2 * VALUE * unit((m, n), "float64", kappa)
+    for found, expected in zip(
+        np.asarray(x).reshape(-1, n, m), exact.reshape(-1, n, m), strict=True
+    ):
+        assert_close(found, expected, tolerance)
+
+
+@pytest.mark.parametrize("small", [2e-14, 1e-12, 1e-9])
+def test_a_singular_value_above_the_cutoff_is_not_dropped(small, decomposed):
+    rng = np.random.default_rng(0)
+    u, v = (np.linalg.qr(rng.standard_normal((k, 129)))[0] for k in (140, 129))
+    s = np.concatenate([np.linspace(1.0, 2.0, 128), [small]])
+    rtol = small / 4  # half of it, beside σ₁ = 2
+    a = u * s @ v.T
+    _, rank = pinvx.pinv(a, rtol=rtol, return_rank=True)
+    assert int(rank) == 129
+    assert decomposed  # the eigenvalues of AᴴA do not show it
+    _, rank = pinvx.pinv(a, rtol=4 * rtol, return_rank=True)
+    assert int(rank) == 128
+
+
+def test_blocks_of_rows_give_the_same_decomposition():
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((3, 24, 5)) + 1j * rng.standard_normal((3, 24, 5))
+    lib = adapter_of(a, "test", "a")
+    u, s, vh = tsqr_svd(lib, a, 4)
+    expected = np.linalg.svd(a, compute_uv=False)
+    accuracy = 8 * 24 * eps_of("float64")
+    np.testing.assert_allclose(s, expected, rtol=0, atol=accuracy * expected.max())
+    np.testing.assert_allclose(u * s[:, None, :] @ vh, a, rtol=0, atol=accuracy * expected.max())
+    gram = np.conj(u.swapaxes(-1, -2)) @ u
+    np.testing.assert_allclose(gram, np.broadcast_to(np.eye(5), gram.shape), rtol=0, atol=accuracy)
 
 
 def test_deficient_matrices_go_down_alone(lib, decomposed):
