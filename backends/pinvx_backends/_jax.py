@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -42,9 +43,13 @@ class JaxAdapter(Adapter):
         identity = jnp.broadcast_to(jnp.eye(x.shape[-1], dtype=x.dtype), x.shape)
         return jax.lax.linalg.triangular_solve(x, identity, left_side=True, lower=True)
 
-    def norm2(self, x: Any) -> Any:
-        """Return ‖x‖_F² of each matrix, in the real dtype."""
-        return jnp.sum(jnp.real(x) ** 2 + jnp.imag(x) ** 2, axis=(-2, -1))
+    def blocks(self, rows: int) -> int:
+        """Return a multiple of the number of devices that so many rows may be spread over.
+
+        That number divides both the rows and the devices. It is not known when a program is
+        traced; but blocks that no device shares with another are decomposed where they are.
+        """
+        return math.gcd(rows, jax.device_count()) if isinstance(rows, int) else 1
 
     def branches(self, a: Any) -> bool:
         """Tell whether `branch` can be traced: not if a shape is symbolic, as in `jax.export`.
@@ -55,7 +60,15 @@ class JaxAdapter(Adapter):
 
     def branch(self, accepted: Any, taken: Callable[[], Any], refused: Callable[[], Any]) -> Any:
         """Return the result of one of two functions, of which the program runs one."""
-        return jax.lax.cond(jnp.all(accepted), taken, refused)
+        chosen = jnp.all(accepted)
+
+        def of_one_type(branch: Callable[[], Any]) -> Callable[[], Any]:
+            # Inside `jax.shard_map` each device chooses for itself, and the type of an array says
+            # whether it differs between devices: a rank that is known does not, until it depends
+            # on the choice. The compiler drops the select.
+            return lambda: jax.tree.map(lambda x: jnp.where(chosen, x, x), branch())
+
+        return jax.lax.cond(chosen, of_one_type(taken), of_one_type(refused))
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule as one compiled function with a derivative of its own."""
@@ -94,7 +107,7 @@ def _jvp(
     # JAX makes the reverse mode out of this, by transposing what is linear in the tangents.
     outputs = _with_derivative(rule, lib, *inputs)
     known = tuple(None if isinstance(dx, SymbolicZero) else dx for dx in tangents)
-    with jax.numpy_rank_promotion("allow"):
+    with _settings():
         derivative = rule.jvp(lib, inputs, outputs, known)
     return outputs, tuple(
         _zero_tangent(x) if dx is None else dx for x, dx in zip(outputs, derivative, strict=True)
@@ -102,17 +115,24 @@ def _jvp(
 
 
 def _value(rule: Rule, lib: JaxAdapter, *inputs: Any) -> tuple[Any, ...]:
-    # Who forbids that arrays of fewer dimensions broadcast means the own code, and not a library's.
-    with jax.numpy_rank_promotion("allow"):
+    with _settings():
         return rule.value(lib, *inputs)
 
 
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Trace the rules as they are meant, whatever the settings of the user.
+
+    Products are not only those of `matmul`; and who forbids that arrays of fewer dimensions
+    broadcast means the own code, and not a library's.
+    """
+    with jax.default_matmul_precision("highest"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
 def _zero_tangent(x: Any) -> Any:
-    if x is None:
-        return None
-    if jnp.issubdtype(x.dtype, jnp.inexact):
-        return jnp.zeros_like(x)
-    return np.zeros(x.shape, dtype=jax.dtypes.float0)  # the tangent type of integers
+    """Return a zero that nobody computes with, of the tangent type of `x`: integers have one."""
+    return None if x is None else SymbolicZero(x.aval.to_tangent_aval())
 
 
 def _chooses(rule: Rule) -> bool:
