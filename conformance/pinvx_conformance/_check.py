@@ -170,7 +170,8 @@ def judge(target: Target, one: Check, case: Case) -> Outcome:
         return Outcome(**common, **figures, status=status, message=message, seconds=seconds)
 
     try:
-        measurement = one.run(target, case)
+        with target.library.quiet():
+            measurement = one.run(target, case)
         if measurement is not None and measurement.units > 1:
             raise ViolationError(measurement.what, measurement)
     except NotApplicableError as reason:

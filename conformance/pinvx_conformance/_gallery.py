@@ -100,6 +100,8 @@ def adversarial(level: str, precision: str, field: str) -> Iterator[Recipe]:
     single = precision == "float32"
     wide_gap, narrow_gap = (2.0**-8, 2.0**-8) if single else (1e-6, 1e-12)
     squares = 70 if single else 600  # 2^(2·squares) overflows
+    if level == "quick" and field == "complex":
+        return
     yield m.nearly_duplicated(*COLUMNS_17, gap=wide_gap, field=field)
     yield m.low_rank(*SQUARE_24, 23, field=field)  # singular, and elimination finds no zero pivot
     if field == "real":

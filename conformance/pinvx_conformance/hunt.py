@@ -74,7 +74,7 @@ def bases(draw: Any) -> Recipe:
 @st.composite
 def recipes(draw: Any) -> Recipe:
     """Draw one of them, its rows and columns weighted by powers of two."""
-    base = draw(bases())
+    base: Recipe = draw(bases())
     if draw(st.booleans()):
         base = m.weighted(base, draw(exponents), draw(exponents))
     if draw(st.integers(0, 7)) == 0:  # squares that over- or underflow

@@ -6,7 +6,7 @@ from pinvx_conformance.hunt import hunt, hunts, main
 from wrong import WRONG
 
 # For all four searches together; `python -m pinvx_conformance.hunt --seconds 600` takes longer.
-SECONDS = 10.0
+SECONDS = 8.0
 PATIENCE = 60.0  # a search that is going to find something has found it long before
 
 
