@@ -156,6 +156,17 @@ class Adapter:
         del rows
         return 1
 
+    def put(self, x: Array, index: Array, y: Array) -> Array:
+        """Return `x` with ``y[i]`` in place of ``x[index[i]]``; `index` ascends."""
+        xp = self.xp
+        places = xp.arange(x.shape[0], dtype=index.dtype, device=self.device(x))
+        order = xp.searchsorted(index, places)  # how many of `index` are smaller
+        last = xp.clip(order, max=index.shape[0] - 1)
+        taken = xp.take(index, last, axis=0) == places
+        return xp.take(
+            xp.concat([x, y], axis=0), xp.where(taken, x.shape[0] + order, places), axis=0
+        )
+
     # Values that decide.
 
     def branches(self, a: Array) -> bool:

@@ -61,12 +61,13 @@ class NumpyAdapter(Adapter):
         """
         return _umath_linalg.svd_s(x, signature="D->DdD" if x.dtype.kind == "c" else "d->ddd")
 
-    def norm2(self, x: Any) -> Any:
-        """Return ‖x‖_F² of each matrix, in the real dtype."""
-        if x.ndim > 2:
-            return super().norm2(x)
-        flat = x.ravel("K")
-        return np.vdot(flat, flat).real
+    def norm(self, x: Any) -> Any:
+        """Return ‖x‖_F of each matrix, in the real dtype."""
+        if x.ndim == 2:
+            flat = x.ravel("K")
+            return np.sqrt(np.vdot(flat, flat).real)
+        flat = x.reshape(*x.shape[:-2], -1)
+        return np.sqrt(np.vecdot(flat, flat).real)
 
     def numbers(self, *values: Any) -> tuple[Any, ...]:
         """Read scalars as Python numbers."""
@@ -75,6 +76,12 @@ class NumpyAdapter(Adapter):
     def read(self, x: Any) -> list[float]:
         """Read a real vector."""
         return x.tolist()
+
+    def put(self, x: Any, index: Any, y: Any) -> Any:
+        """Return a copy of `x` with ``y[i]`` in place of ``x[index[i]]``."""
+        x = x.copy()
+        x[index] = y
+        return x
 
     def quiet(self) -> Any:
         """Return a context without warnings of NumPy's."""

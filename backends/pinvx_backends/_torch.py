@@ -110,6 +110,10 @@ class TorchAdapter(Adapter):
         """Read a real vector."""
         return x.tolist()
 
+    def put(self, x: torch.Tensor, index: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Return a copy of `x` with ``y[i]`` in place of ``x[index[i]]``."""
+        return x.index_copy(0, index, y)
+
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule: at once, as a node of PyTorch's graph, or as an operator.
 

@@ -15,16 +15,14 @@ class Refused(NamedTuple):
 
     lib: Adapter
     batch: tuple[int, ...]
-    accepted: Array
-    """Whether a rung accepted each matrix, in one dimension."""
     index: Array
-    """The places of the others."""
+    """Their places, if the batch had one dimension."""
 
     @classmethod
     def of(cls, lib: Adapter, accepted: Array) -> Refused:
         """Find what was refused."""
         flat = lib.xp.reshape(accepted, (-1,))
-        return cls(lib, tuple(accepted.shape), flat, lib.xp.nonzero(~flat)[0])
+        return cls(lib, tuple(accepted.shape), lib.xp.nonzero(~flat)[0])
 
     def take(self, x: Any, core: int) -> Any:
         """Take the refused part of an array with `core` dimensions beyond the batch's."""
@@ -38,16 +36,12 @@ class Refused(NamedTuple):
     def insert(self, first: Factor, below: Factor) -> Factor:
         """Put the factors of the refused in their places among those of the accepted."""
         xp, count = self.lib.xp, math.prod(self.batch)
-        # Where each matrix stands in the list of all first results followed by the others.
-        order = xp.cumulative_sum(xp.astype(~self.accepted, self.index.dtype))
-        place = xp.arange(count, dtype=self.index.dtype, device=self.lib.device(self.accepted))
-        place = xp.where(self.accepted, place, count + order - 1)
 
         def together(x: Array | None, y: Array | None) -> Array | None:
             if x is None or y is None:
                 return None
             flat = xp.reshape(x, (count, *x.shape[len(self.batch) :]))
-            return xp.reshape(xp.take(xp.concat([flat, y], axis=0), place, axis=0), x.shape)
+            return xp.reshape(self.lib.put(flat, self.index, y), x.shape)
 
         return _pairwise(together, first, below)
 
