@@ -169,7 +169,7 @@ def stranger(function: Function, namespace: str, *, name: str = "", kind: str = 
         known = set(inspect.signature(function).parameters)
     except ValueError:  # some compiled functions show no signature
         known = set()
-    wanted = ("rtol", "atol", "hermitian", "return_rank", "out")
+    wanted = ("rtol", "atol", "hermitian", "return_rank", "out", "method")
     lacks = {o: f"its signature has no {o}" for o in wanted if o not in known}
     if "out" in lacks:
         lacks["immutable out"] = lacks["out"]

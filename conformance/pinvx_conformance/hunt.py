@@ -96,7 +96,7 @@ class Found:
     def __str__(self) -> str:
         """One line, and the recipe."""
         line = f"{self.kind:6}{self.dtype:9}{self.examples:6} matrices, {self.fast} of them "
-        line += f"answered otherwise than by the decomposition; worst {self.ratio:.3g} of the bound"
+        line += f"with other bits than the decomposition; worst {self.ratio:.3g} of the bound"
         return f"{line}\n    {self.recipe!r}"
 
 
@@ -232,7 +232,7 @@ def hunt(
             try:
                 with np.errstate(all="ignore"):
                     measured = ratio(judged, kind, recipe, dtype)
-            except np.linalg.LinAlgError:  # an answer that does not come is wrong by any bound
+            except Exception:  # an answer that does not come is wrong by any bound
                 measured = np.inf, False
             assume(measured is not None)
             assert measured is not None  # for the type checker
