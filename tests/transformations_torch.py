@@ -182,10 +182,14 @@ def linearize(row: Row) -> None:
 
 
 def pullback_afterwards(row: Row) -> None:
-    """The pullback of `torch.func.vjp`, when the transformation is over, twice."""
-    _, pullback = torch.func.vjp(row.call, *tensors(row, row.arguments))
+    """The pullback when the transformation is over: called twice, and differentiated."""
+    arguments = variables(row)
+    _, pullback = torch.func.vjp(row.call, *arguments)
     for _ in range(2):
-        row.check(numpy(pullback(tensors(row, row.cotangents))), row.vjp(), order=1)
+        gradients = pullback(tensors(row, row.cotangents))
+        row.check(numpy(gradients), row.vjp(), order=1)
+    found = torch.autograd.grad(gradients, arguments, tensors(row, row.tangents))
+    row.check(numpy(found), second(row), order=2)
 
 
 def contracted(derivatives: Any, tangents: Any) -> list[Any]:
@@ -581,7 +585,7 @@ TRANSFORMATIONS = (
     row_of("torch.autograd.functional, vectorize", vectorized, **SECOND),
     row_of("torch.func.grad", grad, **EVERY),
     row_of("torch.func.vjp", vjp, **EVERY),
-    row_of("torch.func.vjp, its pullback called afterwards", pullback_afterwards),
+    row_of("torch.func.vjp, its pullback called afterwards", pullback_afterwards, ranks=("full",)),
     row_of("torch.func.jvp", jvp, **EVERY),
     row_of("torch.func.linearize", linearize, **REAL),
     row_of("torch.func.jacrev", jacobian, func.jacrev, **REAL),

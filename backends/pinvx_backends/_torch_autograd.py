@@ -19,7 +19,6 @@ def apply(
 
     `evaluate` computes the value of the rule: itself, or by the operator made of the rule.
     """
-    # A pullback of `torch.func.vjp` may be called when its transformation is over.
     return _apply(evaluate, rule, lib, *unwrap_dead_wrappers(inputs))
 
 
@@ -74,7 +73,10 @@ _apply = super(torch.autograd.Function, _Node).apply
 
 
 def _saved(ctx: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    pairs = zip(ctx.saved_tensors, ctx.others, strict=True)
+    # A pullback of `torch.func.vjp` may be called, and differentiated, when its transformation is
+    # over; what was wrapped for that would be a constant then.
+    saved = unwrap_dead_wrappers(ctx.saved_tensors)
+    pairs = zip(saved, ctx.others, strict=True)
     values = tuple(other if tensor is None else tensor for tensor, other in pairs)
     return values[: ctx.count], values[ctx.count :]
 
