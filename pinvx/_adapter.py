@@ -67,6 +67,10 @@ class Adapter:
         The Array API namespace of the library, as array-api-compat gives it.
     """
 
+    small = 128
+    """Below this many entries the number of calls into the library rules, and matrices are left to
+    the decomposition, which has the fewest."""
+
     def __init__(self, xp: Namespace) -> None:
         self.xp = xp
         self._precisions: dict[DType, Precision | None] = {}

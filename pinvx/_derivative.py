@@ -192,7 +192,7 @@ class Solve:
         """Compute A⁺b."""
         x = apply(lib, w, z, b)
         if (
-            self.refine and lib.branches(a) and not is_small(a)
+            self.refine and lib.branches(a) and not is_small(lib, a)
         ):  # small ones come from the decomposition
             x = x + apply(lib, w, z, b - lib.matmul(a, x))
         return (x,)

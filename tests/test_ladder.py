@@ -12,6 +12,7 @@ from bounds import VALUE, assert_close, eps_of, unit
 from pinvx_conformance import check_lstsq, check_pinv, matrices
 
 import pinvx
+from pinvx import Adapter
 from pinvx._dispatch import adapter_of
 from pinvx._factor import _ladder
 from pinvx._factor._certificate import inverts, orthonormal, well_conditioned
@@ -52,7 +53,8 @@ def decomposed(monkeypatch):
         return svd(lib, a, rtol, atol)
 
     monkeypatch.setattr(_ladder, "svd", recorded)
-    monkeypatch.setattr(_ladder, "SMALL", 1)
+    for adapter in (Adapter, *Adapter.__subclasses__()):
+        monkeypatch.setattr(adapter, "small", 1)
     return shapes
 
 

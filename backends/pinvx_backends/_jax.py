@@ -19,6 +19,8 @@ from pinvx import Adapter, Rule
 class JaxAdapter(Adapter):
     """JAX's verbs."""
 
+    small = 256  # compiled operations cost nothing to call, but a ladder takes long to compile
+
     def readable(self, *values: Any) -> bool:
         """Tell whether all values are concrete: a tracer has none."""
         return not any(isinstance(v, jax.core.Tracer) for v in values)

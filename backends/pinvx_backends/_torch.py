@@ -19,6 +19,8 @@ from ._torch_operators import call, register
 class TorchAdapter(Adapter):
     """PyTorch's verbs."""
 
+    small = 512  # a call takes some microseconds
+
     def __init__(self, xp: Any) -> None:
         super().__init__(with_own_functions(xp))
         # All of them now: `torch.compile` compiles anew when a dictionary that it has seen grows.

@@ -23,10 +23,6 @@ from ._inverse import inverse
 from ._subspace import subspace
 from ._svd import svd
 
-# Below this many entries the number of calls into the library rules, and the decomposition has
-# the fewest.
-SMALL = 128
-
 # From this many entries in one matrix the decomposition costs more than the many products of
 # `subspace`.
 LARGE = 1 << 14
@@ -46,7 +42,7 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     rtol, atol
         As `tolerances` returns them.
     """
-    if not lib.branches(a) or is_small(a):
+    if not lib.branches(a) or is_small(lib, a):
         return svd(lib, a, rtol, atol)
     m, n = a.shape[-2:]
     if m < n:
@@ -67,9 +63,9 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     return _descend(lib, (gram, cholesky_qr, *below), a, gramian, rtol, atol)
 
 
-def is_small(a: Array) -> bool:
+def is_small(lib: Adapter, a: Array) -> bool:
     """Tell whether the ladder leaves matrices of this shape to the decomposition."""
-    return bool(math.prod(a.shape) < SMALL)
+    return bool(math.prod(a.shape) < lib.small)
 
 
 def _last(lib: Adapter, a: Array, _: Any, rtol: Any, atol: Any) -> tuple[Factor, bool]:
