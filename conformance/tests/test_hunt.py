@@ -22,16 +22,17 @@ def test_nothing_is_accepted_wrongly():
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("name", "kind", "dtype"),
     [
-        ("gram_without_check", "pinv"),
-        ("rank_from_the_wrong_cutoff", "pinv"),
-        ("lstsq_wrong_only_for_wide", "lstsq"),
+        ("gram_without_check", "pinv", "float32"),
+        # NumPy's decomposition of exactly singular matrices in single precision is too good.
+        ("rank_from_the_wrong_cutoff", "pinv", "float64"),
+        ("lstsq_wrong_only_for_wide", "lstsq", "float32"),
     ],
 )
-def test_what_is_wrong_is_found(name, kind):
+def test_what_is_wrong_is_found(name, kind, dtype):
     _, _, wrong = WRONG[name]
-    assert hunt(wrong, kind, "float64", PATIENCE, until=1.0).ratio > 1
+    assert hunt(wrong, kind, dtype, PATIENCE, until=1.0).ratio > 1
 
 
 def test_the_command_says_what_it_found(capsys):

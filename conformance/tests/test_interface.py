@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from pinvx_conformance import check_lstsq, check_pinv, matrices, strategies
 from pinvx_conformance.__main__ import main
 from pinvx_conformance._check import CHECKS, PROMISES
-from pinvx_conformance._run import Plan
+from pinvx_conformance._libraries import library
+from pinvx_conformance._run import PARTS, Plan, run_all
 from pinvx_conformance._targets import stranger, target
 
 
@@ -126,6 +127,28 @@ def test_the_command_lists_targets(capsys):
 def test_an_unknown_promise_is_refused():
     with pytest.raises(SystemExit, match="Hint: P1 to P19"):
         main(["--promises", "P77"])
+
+
+def test_every_dtype_is_judged_in_one_part():
+    parts = [dtype for part in PARTS for dtype in part]
+    assert len(set(parts)) == len(parts)
+    for name in ("numpy", "array_api_strict", "torch"):
+        known = library(name)
+        assert {*known.dtypes, *known.half, *known.integers} <= set(parts)
+
+
+def test_targets_of_two_processes_are_compared():
+    plan = Plan("quick", ("P15",), ("float64", "complex128"))
+    verdicts = run_all(["numpy", "scipy"], plan, jobs=2)
+    assert [verdict.target for verdict in verdicts] == ["numpy", "scipy"]
+    for verdict in verdicts:
+        assert {o.promise for o in verdict.outcomes} == {"P15"}
+        assert not [o.message for o in verdict.outcomes if o.status == "fail"]
+        compared = {(o.check, o.dtype) for o in verdict.outcomes if o.status == "pass"}
+        for dtype in plan.dtypes:
+            assert {("values", dtype), ("solutions", dtype), ("lstsq_ranks", dtype)} <= compared
+        left_out = [o.message for o in verdict.outcomes if o.check == "left_out"]
+        assert any("1e-15" in message for message in left_out)
 
 
 def test_a_plan_selects():
