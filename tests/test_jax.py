@@ -116,6 +116,20 @@ def test_static_arguments(mode):
     assert jax.jit(pinvx.default_rtol)(a) == pinvx.default_rtol(a)
 
 
+@pytest.mark.parametrize("shape", [(40, 5, 3), (40, 4, 4)])
+def test_many_small_matrices(shape):
+    """A matrix is too small for a choice of algorithms, and their batch is not."""
+    a = batch(named("jax:x32"), shape)
+    f = lambda a: (pinvx.pinv(a), pinvx.lstsq(a, a[:, 0]).x)  # noqa: E731
+    x, y = compiled(jax.vmap(f))(a)
+    expected = np.linalg.pinv(np.asarray(a, dtype=np.float64))
+    for i in range(len(a)):
+        kappa = np.linalg.cond(a[i])
+        assert_close(x[i], expected[i], VALUE * unit(shape, "float32", kappa))
+        size = norm(expected[i]) * norm(a[i, :, 0])
+        assert_close(y[i], np.eye(shape[-1])[0], VALUE * unit(shape, "float32", kappa), scale=size)
+
+
 # What the programs are made of.
 
 

@@ -27,8 +27,8 @@ BATCHES = ("small, batch", "batch")
 SETTINGS = (
     ("default_matmul_precision", "bfloat16", ("tall",)),
     ("debug_nans", True, ("small", "tall")),
-    ("numpy_rank_promotion", "raise", ("small", "small, batch")),
-    ("numpy_dtype_promotion", "strict", ("small", "small, batch")),
+    ("numpy_rank_promotion", "raise", ("small", "batch")),
+    ("numpy_dtype_promotion", "strict", ("small",)),
     ("disable_jit", True, ("small",)),
 )
 
