@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import pytest
 import torch
@@ -223,6 +225,19 @@ def test_a_result_outside_of_a_graph_is_a_leaf():
     for x in (*pinvx.lstsq(a, a)[:2], pinvx.pinv(a)):
         assert x.is_leaf
         assert not x.requires_grad
+
+
+def test_results_with_a_gradient_are_freed_at_once():
+    """What is saved for the gradient makes no cycle that waits for the garbage collector."""
+    gc.disable()
+    try:
+        a = matrix(*LARGE).requires_grad_()
+        results = [pinvx.pinv(a), *pinvx.lstsq(a, torch.ones(40, dtype=a.dtype))[:2]]
+        held = [weakref.ref(x) for x in (*results, a)]
+        del results, a
+        assert all(reference() is None for reference in held)
+    finally:
+        gc.enable()
 
 
 def test_the_factors_of_lstsq_are_constants():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from transformations import DTYPES, FUNCTIONS, SHAPES, Row, Transformation
 
 import pinvx
 
+# Without it, products on CUDA refuse `torch.use_deterministic_algorithms`.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 DEVICES = ("cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count())))
 HALF = ("float16", "bfloat16")
 ALL = tuple(FUNCTIONS)
@@ -454,6 +457,10 @@ def new_switches_only(row: Row) -> None:
         inside(row, new_switches)
 
 
+def autocast(row: Row) -> None:
+    inside(row, lambda: torch.autocast(torch.device(row.device).type, dtype=torch.bfloat16))
+
+
 def autocast_compiled(row: Row) -> None:
     with torch.autocast(torch.device(row.device).type, dtype=torch.bfloat16):
         compiled(row)
@@ -651,8 +658,7 @@ TRANSFORMATIONS = (
     row_of("torch.inference_mode", without_gradients, torch.inference_mode),
     row_of(
         "torch.autocast, bfloat16",
-        inside,
-        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+        autocast,
         functions=ALL,
         dtypes=("float32", "complex64"),
         shapes=("small, square", "tall", "square"),
