@@ -250,9 +250,13 @@ def kahan(n: int, *, cosine: float = 0.25) -> Entries:
 
 
 @recipe
-def lauchli(n: int, *, mu: float) -> Entries:
-    """A row of ones above μI: its Gram matrix loses μ² before any algorithm starts."""
-    return _real(_table(n + 1, n, lambda i, j: 1 if i == 0 else Fraction(mu) * (i == j + 1)))
+def lauchli(n: int, *, mu: float, rows: int | None = None) -> Entries:
+    """A row of ones above μI: its Gram matrix loses μ² before any algorithm starts.
+
+    More than n+1 rows are zero.
+    """
+    entry = lambda i, j: 1 if i == 0 else Fraction(mu) * (i == j + 1)  # noqa: E731
+    return _real(_table(rows or n + 1, n, entry))
 
 
 @recipe
