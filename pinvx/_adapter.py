@@ -185,14 +185,19 @@ class Adapter:
         """Read whether all of `x` is true."""
         return x if isinstance(x, bool) else bool(self.xp.all(x))
 
+    def on_host(self, a: Array) -> bool:
+        """Tell whether the values of `a` lie in the memory of Python, and cost nothing to read."""
+        del a
+        return False
+
     def numbers(self, *values: Array) -> tuple[Any, ...]:
-        """Read scalars as Python numbers; arrays, and what cannot be read, are returned as is."""
-        if values[0].ndim > 0 or not self.readable(*values):
+        """Return scalars `on_host` as Python numbers, and everything else as it is."""
+        if values[0].ndim > 0 or not self.on_host(values[0]):
             return values
         return tuple(float(v) for v in values)
 
     def read(self, x: Array) -> list[float]:
-        """Read a real vector."""
+        """Read a real vector that is `on_host`."""
         return [float(x[i]) for i in range(x.shape[0])]
 
     # Around the algorithm.

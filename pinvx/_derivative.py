@@ -191,8 +191,8 @@ class Solve:
     ) -> tuple[Array]:
         """Compute A⁺b."""
         x = apply(lib, w, z, b)
-        if (
-            self.refine and lib.branches(a) and not is_small(lib, a)
+        if self.refine and not (
+            lib.readable(a) and is_small(lib, a)
         ):  # small ones come from the decomposition
             x = x + apply(lib, w, z, b - lib.matmul(a, x))
         return (x,)

@@ -70,8 +70,8 @@ def pinv(
         can be written to.
     method : {"auto", "svd"}
         "svd" is always the formula above (with eigenvalues if `hermitian`). "auto" takes a faster
-        way where it is certified to give the same, and reads a few numbers from the device for each
-        way that it tries, to decide.
+        way where it is certified to give the same, and reads one boolean from the device for each
+        way that it tries.
 
     Returns
     -------

@@ -158,18 +158,7 @@ def _in_batches(rule: Rule, lib: JaxAdapter) -> Any:
         ]
         # The batch is that of A, also where one A goes with many tolerances.
         batched[0] = jnp.broadcast_to(batched[0], (size, *batched[0].shape[1:]))
-        # A batch may be large where its items are small, and then the outputs are others: None for
-        # a factor that is the identity. What is small chooses nothing, and JAX can batch it.
-        items = [x[0] if is_mapped else x for x, is_mapped in zip(inputs, mapped, strict=True)]
-        structures = [
-            jax.tree.structure(jax.eval_shape(partial(_value, rule, lib), *x))
-            for x in (items, batched)
-        ]
-        if structures[0] == structures[1]:
-            outputs = _in_batches(rule, lib)(*batched)
-        else:
-            axes = [0 if is_mapped else None for is_mapped in mapped]
-            outputs = jax.vmap(partial(_value, rule, lib), in_axes=axes)(*inputs)
+        outputs = _in_batches(rule, lib)(*batched)
         return outputs, jax.tree.map(lambda _: True, outputs)
 
     return value

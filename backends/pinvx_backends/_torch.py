@@ -100,13 +100,15 @@ class TorchAdapter(Adapter):
         """Return ‖x‖_F of each matrix, in the real dtype."""
         return torch.linalg.vector_norm(x, dim=None if x.ndim == 2 else (-2, -1))
 
+    def on_host(self, a: torch.Tensor) -> bool:
+        """Tell whether `a` is on the CPU, and its values can be read."""
+        return a.is_cpu and self.readable(a)
+
     def numbers(self, *values: torch.Tensor) -> tuple[Any, ...]:
-        """Read scalars as Python numbers, with one transfer from an accelerator."""
-        if values[0].ndim > 0 or not self.readable(*values):
+        """Return scalars on the CPU as Python numbers."""
+        if values[0].ndim > 0 or not self.on_host(values[0]):
             return values
-        if values[0].is_cpu:
-            return tuple(v.item() for v in values)
-        return tuple(torch.stack(values).tolist())
+        return tuple(v.item() for v in values)
 
     def read(self, x: torch.Tensor) -> list[float]:
         """Read a real vector."""

@@ -10,7 +10,8 @@ and A⁺ is the ordinary left inverse, whatever the cutoff was. It does not matt
 and never forms Q. NaN and infinity fail every comparison, and so do norms whose squares overflow or
 underflow: where one of them vanishes the other is infinite, and their product is NaN.
 
-Norms of one matrix are read and compared as Python numbers; those of a batch stay where they are.
+Norms of one matrix in host memory are compared as Python numbers; others stay where they are, and
+one boolean is read of what became of them.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def hopeless(lib: Adapter, r: Array) -> bool:
     known = lib.precision(r.dtype)
     if known is not None and known.is_complex:
         pivots = xp.real(pivots)
-    if r.ndim == 2:
+    if r.ndim == 2 and lib.on_host(r):
         values = lib.read(pivots)
         return not min(values) > math.sqrt(eps_of(lib, r)) * max(values)
     least, most = xp.min(pivots, axis=-1), xp.max(pivots, axis=-1)

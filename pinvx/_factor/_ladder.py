@@ -42,9 +42,13 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     rtol, atol
         As `tolerances` returns them.
     """
-    if not lib.branches(a) or is_small(lib, a):
+    if not lib.branches(a):
         return svd(lib, a, rtol, atol)
     m, n = a.shape[-2:]
+    if is_small(lib, a):
+        factor = svd(lib, a, rtol, atol)._replace(s=None)
+        # What is traced has one form, whether it is one matrix or a batch of them by now.
+        return factor if m != n or lib.readable(a) else Factor(factor.pinv(lib), None, factor.rank)
     if m < n:
         return ladder(lib, lib.adjoint(a), rtol, atol).adjoint()
     # A traced ladder computes on the whole batch and cannot cut it to the rank: nothing is gained.

@@ -53,7 +53,7 @@ def subspace(
     # What rounding in AᴴA can make of an eigenvalue that is zero, see `well_conditioned`.
     keep = eigenvalues > (4.0 * (8.0 * math.sqrt(m) + n) * eps) * largest[..., None]
     rank: Any = xp.sum(xp.astype(keep, xp.asarray(0).dtype), axis=-1)
-    if a.ndim == 2 and lib.readable(a):
+    if a.ndim == 2 and lib.on_host(a):
         (count,) = lib.numbers(xp.astype(rank, largest.dtype))
         rank = int(count)
         if rank == 0:

@@ -33,7 +33,7 @@ def svd(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
         return empty(lib, a)
     if a.shape[-2] < a.shape[-1] and lib.blocks(a.shape[-1]) > 1:
         return svd(lib, lib.adjoint(a), rtol, atol).adjoint()
-    if a.ndim == 2 and lib.readable(a) and isinstance(rtol, float) and isinstance(atol, float):
+    if a.ndim == 2 and lib.on_host(a) and isinstance(rtol, float) and isinstance(atol, float):
         factor = _one(lib, a, rtol, atol)
         if factor is not None:
             return factor
