@@ -99,6 +99,22 @@ def test_missing_rank_needs_no_decomposition(lib, shape, decomposed):
         assert_close(found, expected, tolerance)
 
 
+@pytest.mark.parametrize("kappa", [10.0, 1e6])
+def test_the_inverse_of_a_large_matrix_is_as_accurate_as_the_decomposition(kappa, decomposed):
+    rng, n = np.random.default_rng(0), 700
+    u, v = (np.linalg.qr(rng.standard_normal((n, n)))[0] for _ in range(2))
+    s = np.geomspace(1.0, 1.0 / kappa, n)
+    a, exact = u * s @ v.T, v / s @ u.T  # to a rounding error of a, which is eps·κ of A⁺
+    x = pinvx.pinv(a)
+    assert decomposed == []
+    error, by_svd = (np.linalg.norm(y - exact) for y in (x, np.linalg.pinv(a, rcond=1e-14)))
+    assert error <= 4 * max(by_svd, eps_of("float64") * kappa * np.linalg.norm(exact))
+    for product in (a @ x, x @ a):
+        assert np.linalg.norm(product - product.T) <= np.sqrt(n) * VALUE * unit(
+            (n, n), "float64", kappa
+        )
+
+
 @pytest.mark.parametrize("small", [2e-14, 1e-12, 1e-9])
 def test_a_singular_value_above_the_cutoff_is_not_dropped(small, decomposed):
     rng = np.random.default_rng(0)

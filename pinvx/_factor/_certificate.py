@@ -34,8 +34,8 @@ def inverts(lib: Adapter, a: Array, w: Array, rtol: Any, atol: Any) -> Any:
     """Tell for each square matrix whether W is A⁻¹, and no singular value is below the cutoff.
 
     With E = I − W A and ‖E‖ < 1/2 the lemma, for T = W, gives σ_N ≥ 1/(2‖W‖). The error is
-    ‖W − A⁻¹‖ ≤ ‖E‖ ‖A⁻¹‖, and 8·N·eps·κ‖A⁻¹‖ is promised; half of that is accepted, measured by
-    ‖A‖_F‖W‖_F ≤ Nκ: ‖E‖_F ≤ 4·eps·‖A‖_F‖W‖_F.
+    ‖W − A⁻¹‖ ≤ ‖E‖ ‖A⁻¹‖, and 8·N·eps·κ‖A⁻¹‖ is promised, which ‖E‖_F ≤ 8·eps·‖A‖_F‖W‖_F holds,
+    since ‖A‖_F‖W‖_F ≤ Nκ.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def inverts(lib: Adapter, a: Array, w: Array, rtol: Any, atol: Any) -> Any:
     safety = 1.0 if n <= EXACT else SAFETY
     # Less than 1/4 as computed, and less than 1/4 for rounding in the product.
     sound = (e * (4.0 * safety) < 1.0) & (kappa * (4.0 * n * eps) < 1.0)
-    accurate = e <= kappa * (4.0 * eps)
+    accurate = e <= kappa * (8.0 * eps)
     return sound & accurate & _less(kappa, 2.0 * rtol) & _less(norm_w, 2.0 * atol)
 
 
