@@ -58,7 +58,7 @@ def decomposed(monkeypatch):
     return shapes
 
 
-@pytest.mark.parametrize("namespace", ["numpy", "torch"])
+@pytest.mark.parametrize("namespace", ["numpy", "torch", "array_api_strict"])
 @pytest.mark.parametrize("recipe", ADVERSARIES, ids=str)
 def test_no_rung_accepts_what_is_wrong(namespace, recipe, decomposed, monkeypatch):
     del decomposed  # for its patch alone
