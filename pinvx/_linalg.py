@@ -70,8 +70,8 @@ def pinv(
         can be written to.
     method : {"auto", "svd"}
         "svd" is always the formula above (with eigenvalues if `hermitian`). "auto" takes a faster
-        way where it is certified to give the same, and reads one boolean from the device for each
-        way that it tries.
+        way where it is certified to give the same, and reads a boolean or two from the device for
+        each way that it tries (in a batch, which matrices were refused).
 
     Returns
     -------

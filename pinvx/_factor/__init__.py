@@ -1,4 +1,5 @@
 """Factorizations of A that give its pseudoinverse: one algorithm a file.
 
-Every algorithm is a function ``(lib, a, rtol, atol) -> Factor``.
+An algorithm is a function ``(lib, a, rtol, atol) -> Factor``: `svd`, `eigh`, and `ladder`, which
+tries the others. Those are its rungs, ``(lib, a, gramian, rtol, atol) -> (Factor, accepted)``.
 """

@@ -1,11 +1,12 @@
 """A⁺ of a matrix that lacks rank, from the eigenvectors of AᴴA and one step of subspace iteration.
 
 The eigenvectors of AᴴA show the row space of A to eps·κ² only. But U = A V Σ⁻¹, one step of
-subspace iteration, has the range of A but for eps·κ, and with H = (UᴴU)⁻¹Uᴴ A nothing is left to
-chance: ‖A − U H‖ is formed. It bounds the first singular value that does not count (U H has rank r)
-and the error, since A⁺ and (U H)⁺ = H⁺(UᴴU)⁻¹Uᴴ are pseudoinverses of two matrices of rank r that
-differ by no more than twice as much (P.-Å. Wedin, BIT 13 (1973), 217–232). Matrix products, and one
-N×N eigenvalue problem, instead of a singular value decomposition of A.
+subspace iteration, has the range of A but for eps·κ, and with H = (UᴴU)⁻¹Uᴴ A the norm of A − U H
+tells (beyond 128 columns it is estimated, as in `_certificate.py`). It bounds the first singular
+value that does not count (U H has rank r) and the error, since A⁺ and (U H)⁺ = H⁺(UᴴU)⁻¹Uᴴ are
+pseudoinverses of two matrices of rank r that differ by no more than twice as much (P.-Å. Wedin,
+BIT 13 (1973), 217–232). Matrix products, and one N×N eigenvalue problem, instead of a singular
+value decomposition of A.
 """
 
 from __future__ import annotations
