@@ -57,14 +57,14 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
         rungs = (
             (inverse, _whole(subspace), _whole(_last)) if deficient else (inverse, _whole(_last))
         )
-        return _descend(lib, rungs, a, None, rtol, atol)
+        return descend(lib, rungs, a, None, rtol, atol)
     below = (subspace, _last) if deficient else (_last,)
     g = lib.matmul(lib.adjoint(a), a)
     r = lib.cholesky(g)
     if lib.readable(a) and hopeless(lib, r):
-        return _descend(lib, below, a, Gramian(g, None), rtol, atol)
+        return descend(lib, below, a, Gramian(g, None), rtol, atol)
     gramian = Gramian(g, lib.adjoint(lib.inv_lower(r)))
-    return _descend(lib, (gram, cholesky_qr, *below), a, gramian, rtol, atol)
+    return descend(lib, (gram, cholesky_qr, *below), a, gramian, rtol, atol)
 
 
 def is_small(lib: Adapter, a: Array) -> bool:
@@ -89,7 +89,7 @@ def _whole(rung: Rung) -> Rung:
     return whole
 
 
-def _descend(
+def descend(
     lib: Adapter, rungs: Sequence[Rung], a: Array, gramian: Gramian | None, rtol: Any, atol: Any
 ) -> Factor:
     """Try the rungs in turn; the last accepts everything."""
@@ -104,14 +104,14 @@ def _descend(
 
     def refused() -> Factor:
         if a.ndim == 2 or accepted is False or (readable and lib.all(~accepted)):
-            return _descend(lib, lower, a, gramian, rtol, atol)
+            return descend(lib, lower, a, gramian, rtol, atol)
         if not readable:
-            below = _descend(lib, lower, a, gramian, rtol, atol)
+            below = descend(lib, lower, a, gramian, rtol, atol)
             return merged(lib, accepted, first.with_ranks(lib, a), below)
         items = Refused.of(lib, accepted)
         part, tolerances = items.take(a, 2), (items.take(rtol, 0), items.take(atol, 0))
         known = None if gramian is None else Gramian(*(items.take(x, 2) for x in gramian))
-        below = _descend(lib, lower, part, known, *tolerances)
+        below = descend(lib, lower, part, known, *tolerances)
         return items.insert(first.with_ranks(lib, a), below.with_ranks(lib, part))
 
     factor: Factor = lib.branch(accepted, taken, refused)
