@@ -99,6 +99,10 @@ class Adapter:
         """Return the device of `x`, comparable by ==, or None where it cannot be known."""
         return array_api_compat.device(x)
 
+    def integer(self, number: int, a: Array) -> Array:
+        """Return an array of no dimension with this number, where `a` is."""
+        return self.xp.asarray(number, device=self.device(a))
+
     # Arithmetic.
 
     def adjoint(self, x: Array) -> Array:
@@ -111,6 +115,10 @@ class Adapter:
         """Return the product in the full precision of the dtype, whatever the user's settings."""
         return x @ y
 
+    def gramian(self, x: Array) -> Array:
+        """Return XᴴX."""
+        return self.matmul(self.adjoint(x), x)
+
     def inv(self, x: Array) -> Array:
         """Return the inverse of each square matrix, and anything where there is none.
 
@@ -120,6 +128,13 @@ class Adapter:
             return self.xp.linalg.inv(x)
         except Exception:  # every library has an error of its own for a singular matrix
             return self.xp.full_like(x, float("nan"))
+
+    def solve(self, a: Array, b: Array) -> Array:
+        """Return A⁻¹B for each square A and matrix B; otherwise as `inv`."""
+        try:
+            return self.xp.linalg.solve(a, b)
+        except Exception:  # likewise
+            return self.xp.full_like(b, float("nan"))
 
     def cholesky(self, x: Array) -> Array:
         """Return the lower Cholesky factor of each matrix, and anything where there is none."""
@@ -155,6 +170,10 @@ class Adapter:
         """Return ‖x‖_F of each matrix, in the real dtype."""
         return self.xp.linalg.matrix_norm(x)
 
+    def column_norms(self, x: Array) -> Array:
+        """Return the 2-norm of each column, in the real dtype."""
+        return self.xp.linalg.vector_norm(x, axis=-2)
+
     def blocks(self, rows: int) -> int:
         """Return into how many blocks of equal height so many rows are best divided."""
         del rows
@@ -180,6 +199,23 @@ class Adapter:
     def branch(self, accepted: Any, taken: Callable[[], Any], refused: Callable[[], Any]) -> Any:
         """Return what `taken` returns if all is accepted, otherwise what `refused` returns."""
         return taken() if self.all(accepted) else refused()
+
+    def mend(
+        self, accepted: Array, outputs: Any, again: Callable[..., Any], inputs: tuple[Any, ...]
+    ) -> Any:
+        """Return the outputs, a tuple, with those of `again` in place of what is not accepted.
+
+        All arrays have the batch dimension of `accepted` in front. `again` takes a part of the
+        batch of each of the inputs, and returns that of the outputs; numbers are passed through.
+        """
+
+        def chosen(x: Array | None, y: Array | None) -> Array | None:
+            if x is None or y is None:
+                return None
+            inner = (1,) * (x.ndim - accepted.ndim)
+            return self.xp.where(self.xp.reshape(accepted, (-1, *inner)), x, y)
+
+        return type(outputs)(*map(chosen, outputs, again(*inputs)))
 
     def all(self, x: Any) -> bool:
         """Read whether all of `x` is true."""
@@ -208,6 +244,10 @@ class Adapter:
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Array, ...]:
         """Evaluate `rule` so that the library's automatic differentiation uses its derivatives."""
+        return rule.value(self, *inputs)
+
+    def composed(self, rule: Any, *inputs: Any) -> tuple[Array, ...]:
+        """Return ``rule.value``, or ``rule.composed`` where derivatives may be asked for."""
         return rule.value(self, *inputs)
 
     def constant(self, rule: Rule, *inputs: Any) -> tuple[Array, ...]:

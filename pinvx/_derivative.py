@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 from ._adapter import Adapter
 from ._factor._factor import Factor, apply, ranks
-from ._factor._ladder import is_small
+from ._factor._ladder import is_small, ladder, ladder_of_pinv
 from ._typing import Array
 
 Algorithm: TypeAlias = Callable[[Adapter, Array, Any, Any], Factor]
@@ -42,7 +42,8 @@ class Pinv:
         self, lib: Adapter, a: Array, rtol: Any, atol: Any
     ) -> tuple[Array, Array | int | None]:
         """Compute A⁺ and the rank of A."""
-        factor = self.algorithm(lib, a, rtol, atol)
+        algorithm = ladder_of_pinv if self.algorithm is ladder else self.algorithm
+        factor = algorithm(lib, a, rtol, atol)
         x = factor.pinv(lib)
         if self.hermitian:
             x = 0.5 * x + 0.5 * lib.adjoint(x)

@@ -13,6 +13,7 @@ from bounds import FIRST, VALUE, assert_close, norm, unit
 from jax_rows import compiled
 
 import pinvx
+from pinvx._factor import _traced
 
 
 @pytest.fixture(params=("jax", "jax:x32"))
@@ -128,6 +129,85 @@ def test_many_small_matrices(shape):
         assert_close(x[i], expected[i], VALUE * unit(shape, "float32", kappa))
         size = norm(expected[i]) * norm(a[i, :, 0])
         assert_close(y[i], np.eye(shape[-1])[0], VALUE * unit(shape, "float32", kappa), scale=size)
+
+
+# The rungs of a program.
+
+
+def spectrum(shape, kappa, rank=None):
+    rng = np.random.default_rng(2)
+    *batch, m, n = shape
+    k = min(m, n)
+    u, v = (np.linalg.qr(rng.standard_normal((*batch, i, k)))[0] for i in (m, n))
+    s = np.geomspace(1.0, 1.0 / kappa, k)
+    s[k if rank is None else rank :] = 0.0
+    return u * s @ v.swapaxes(-1, -2)
+
+
+@pytest.fixture
+def double():
+    with named("jax").scope():
+        yield
+
+
+@pytest.fixture
+def only_the_faster_rungs(monkeypatch):
+    """What the last rung computes is NaN."""
+    svd = _traced.svd
+
+    def nothing(lib, a, rtol, atol):
+        return svd(lib, a * jnp.nan, rtol, atol)
+
+    monkeypatch.setattr(_traced, "svd", nothing)
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
+
+
+@pytest.mark.usefixtures("double", "only_the_faster_rungs")
+@pytest.mark.parametrize("shape", [(40, 12), (24, 24), (12, 40), (64, 9, 4), (64, 5, 5)], ids=str)
+def test_what_needs_no_decomposition(shape):
+    n = min(shape[-2:])
+    f = compiled(lambda a: pinvx.pinv(a, return_rank=True))
+    for kappa, rank in ((2.0, n), (2.0, n // 2), (1e5, n)):
+        a = spectrum(shape, kappa, rank)
+        x, ranks = f(a)
+        assert (ranks == rank).all()
+        expected = np.linalg.pinv(a, rcond=1e-9)
+        tolerance = VALUE * unit(shape, "float64", kappa)
+        for y, z in zip(*(np.reshape(y, (-1, *x.shape[-2:])) for y in (x, expected)), strict=True):
+            assert_close(y, z, tolerance)
+
+
+@pytest.mark.usefixtures("double", "only_the_faster_rungs")
+@pytest.mark.parametrize("count", [97, 1000])
+@pytest.mark.parametrize("shape", [(5, 4), (4, 4)], ids=str)
+def test_what_is_refused_is_decomposed_without_the_rest(count, shape):
+    a = spectrum((count, *shape), 4.0)
+    refused = [3, count // 2, count - 1]
+    a[refused] = spectrum(shape, 4.0, rank=3)
+    x, rank = compiled(lambda a: pinvx.pinv(a, return_rank=True))(a)
+    assert np.flatnonzero(np.isnan(x).any(axis=(-2, -1))).tolist() == refused
+    assert np.flatnonzero(rank != 4).tolist() == refused
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("count", [40, 97, 1000])
+@pytest.mark.parametrize("shape", [(5, 4), (4, 4)], ids=str)
+def test_what_is_refused_comes_back_in_its_place(count, shape):
+    """A few of a batch, many, and all."""
+    f = compiled(lambda a, rtol: pinvx.pinv(a, rtol=rtol, return_rank=True))
+    for refused in ([3, count // 2, count - 1], range(0, count, 3), range(count)):
+        a = spectrum((count, *shape), 4.0)
+        for i in refused:
+            a[i] *= np.array([1.0, 1.0, 1.0, 1e-11]) * (1 + i)
+        rtol = np.where(np.arange(count) % 2, 1e-14, 1e-6)
+        x, rank = f(a, rtol)
+        expected, ranks = pinvx.pinv(a, rtol=rtol, return_rank=True, method="svd")
+        assert rank.tolist() == ranks.tolist()
+        for i in range(count):
+            kappa = 1e12 if i in refused and rtol[i] < 1e-9 else 16.0
+            assert_close(x[i], expected[i], 2 * VALUE * unit(shape, "float64", kappa), what=str(i))
 
 
 # What the programs are made of.

@@ -16,6 +16,7 @@ from pinvx import Adapter
 from pinvx._dispatch import adapter_of
 from pinvx._factor import _ladder
 from pinvx._factor._certificate import inverts, orthonormal, well_conditioned
+from pinvx._factor._eigen_gram import eigen_gram
 from pinvx._factor._tsqr import tsqr_svd
 
 # What each of these has to get past: a Gram matrix that loses small entries, rows of many scales,
@@ -210,13 +211,58 @@ def test_normal_equations_are_left_to_well_conditioned_matrices(m, n):
     assert not well_conditioned(lib, a, g, w, rtol, 0.0)
 
 
+def _lacking(m, n, rank, smallest=0.5, left=0.0):
+    """A matrix with σ = 1 … smallest, and `left` in place of zeros."""
+    rng = np.random.default_rng(0)
+    u, v = (np.linalg.qr(rng.standard_normal((k, n)))[0] for k in (m, n))
+    return u * np.r_[np.linspace(1.0, smallest, rank), np.full(n - rank, left)] @ v.T
+
+
+@pytest.mark.parametrize(("m", "n"), [(20, 8), (300, 60), (200, 140)], ids=str)
+def test_eigenvectors_are_for_what_lacks_rank_and_is_well_conditioned(m, n):
+    def accepted(a, rtol=None, atol=0.0):
+        lib, rtol = adapter_of(a, "test", "a"), m * eps_of("float64") if rtol is None else rtol
+        with lib.quiet():
+            factor, accepted = eigen_gram(lib, a, None, rtol, atol)
+        if accepted:
+            rank = int(factor.rank)
+            expected = np.linalg.pinv(a, rcond=1e-6)
+            assert rank == np.linalg.matrix_rank(a, tol=1e-6 * np.linalg.norm(a, 2))
+            assert_close(factor.pinv(lib), expected, VALUE * unit((m, n), "float64", 20.0))
+        return bool(accepted)
+
+    a, rank = _lacking(m, n, n // 2), n // 2
+    assert accepted(a)
+    assert accepted(a, rtol=0.05)
+    assert accepted(a, rtol=0.0, atol=0.05)
+    # A cutoff at the smallest singular value, or at the rest.
+    assert not accepted(a, rtol=0.5)
+    assert not accepted(a, rtol=0.0, atol=0.5)
+    assert not accepted(a, rtol=0.0)
+    # κ² = 64·N, and singular values that AᴴA does not show, however small the cutoff is.
+    assert not accepted(_lacking(m, n, rank, smallest=1.0 / np.sqrt(64.0 * n)))
+    for left in (1e-9, 1e-12, 4 * m * eps_of("float64")):
+        assert not accepted(_lacking(m, n, rank, left=left))
+        assert not accepted(_lacking(m, n, rank, left=left), rtol=0.1)
+    assert not accepted(np.zeros((m, n)))
+    assert not accepted(np.full((m, n), np.nan))
+    for k in (-1000, -600, -300, 600, 1000):  # squares of entries or of rounding errors are lost
+        assert not accepted(np.ldexp(a, k))
+    for k in (-250, -100, 100, 250):
+        assert accepted(np.ldexp(a, k))
+
+
 @pytest.mark.parametrize(("m", "n"), [(20, 8), (300, 60)], ids=str)
 def test_a_basis_that_is_far_from_orthonormal_is_refused(m, n):
     a, smallest, g, _, t, qq = _proposals(m, n, 1e6)
+    e = qq - np.eye(n)
     lib, rtol = adapter_of(a, "test", "a"), m * eps_of("float64")
-    assert orthonormal(lib, g, t, qq, rtol, 0.0)
-    assert not orthonormal(lib, g, t * np.nan, qq, rtol, 0.0)
-    assert not orthonormal(lib, g, t, 2.0 * qq, rtol, 0.0)
-    assert not orthonormal(lib, g, t, qq, smallest, 0.0)
-    assert not orthonormal(lib, g, t, qq, 0.0, smallest)
-    assert not orthonormal(lib, g, 1e9 * t, qq, rtol, 0.0)
+    assert orthonormal(lib, g, t, e, rtol, 0.0)
+    assert not orthonormal(lib, g, t * np.nan, e, rtol, 0.0)
+    assert not orthonormal(lib, g, t, qq, rtol, 0.0)
+    limit = (n * eps_of("float64")) ** 0.125  # what E⁸ may be
+    for size, accepted in ((0.99 * limit, True), (1.01 * limit, False)):
+        assert orthonormal(lib, g, t, e * (size / np.linalg.norm(e)), rtol, 0.0) is accepted
+    assert not orthonormal(lib, g, t, e, smallest, 0.0)
+    assert not orthonormal(lib, g, t, e, 0.0, smallest)
+    assert not orthonormal(lib, g, 1e9 * t, e, rtol, 0.0)

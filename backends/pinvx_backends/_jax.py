@@ -40,6 +40,21 @@ class JaxAdapter(Adapter):
         """Return the product; the precision is set here and not taken from the user's default."""
         return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
 
+    def gramian(self, x: Any) -> Any:
+        """Return XᴴX; on a CPU of an Xᴴ that is written down, since XLA is slow otherwise."""
+
+        def product(x: Any, *, written: bool) -> Any:
+            xh = self.adjoint(x)
+            return self.matmul(jax.lax.optimization_barrier(xh) if written else xh, x)
+
+        return jax.lax.platform_dependent(
+            x, cpu=partial(product, written=True), default=partial(product, written=False)
+        )
+
+    def cholesky(self, x: Any) -> Any:
+        """Return the lower Cholesky factor, with NaN for the matrices without one alone."""
+        return jax.lax.linalg.cholesky(x, symmetrize_input=False)
+
     def inv_lower(self, x: Any) -> Any:
         """Return the inverse of each lower triangular matrix."""
         identity = jnp.broadcast_to(jnp.eye(x.shape[-1], dtype=x.dtype), x.shape)
@@ -72,6 +87,47 @@ class JaxAdapter(Adapter):
 
         return jax.lax.cond(chosen, of_one_type(taken), of_one_type(refused))
 
+    def mend(
+        self, accepted: Any, outputs: Any, again: Callable[..., Any], inputs: tuple[Any, ...]
+    ) -> Any:
+        """Return the outputs with those of `again` in place of what is not accepted.
+
+        A loop over parts of the batch, of which those are skipped where nothing is to be done.
+        """
+        count = accepted.shape[0]
+        parts = _parts(count, math.prod(inputs[0].shape[1:]))
+        width = count // parts
+        rest = jnp.reshape(~accepted, (parts, width))
+        place = jax.lax.broadcasted_iota(jnp.int32, rest.shape, 1)
+
+        def next_after(i: Any) -> Any:
+            return jnp.min(jnp.where(rest & (place > i), place, width))
+
+        def columns(x: Any) -> Any:
+            return jnp.reshape(x, (parts, width, *x.shape[1:])) if jnp.ndim(x) else x
+
+        def column(x: Any, i: Any) -> Any:
+            return jax.lax.dynamic_index_in_dim(x, i, 1, False) if jnp.ndim(x) else x
+
+        def body(carry: Any) -> Any:
+            i, y = carry
+            found = again(*(column(x, i) for x in tables))
+            wrong = column(rest, i)
+
+            def put(old: Any, new: Any) -> Any:
+                here = jnp.reshape(wrong, (parts, *(1,) * (new.ndim - 1)))
+                new = jnp.where(here, new, column(old, i))
+                return jax.lax.dynamic_update_index_in_dim(old, new, i, 1)
+
+            return next_after(i), jax.tree.map(put, y, found)
+
+        tables = tuple(columns(x) for x in inputs)
+        start = next_after(-1)
+        # The type of an array says whether it differs between devices, see `branch`.
+        y = jax.tree.map(lambda x: columns(jnp.where(start < width, x, x)), outputs)
+        _, y = jax.lax.while_loop(lambda carry: carry[0] < width, body, (start, y))
+        return jax.tree.map(lambda x: jnp.reshape(x, (count, *x.shape[2:])), y)
+
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule as one compiled function with a derivative of its own."""
         compiled = partial(_compiled, rule, self)
@@ -81,6 +137,10 @@ class JaxAdapter(Adapter):
             compiled = jax.sharding.auto_axes(compiled, out_sharding=shardings)
         return compiled(*inputs)
 
+    def composed(self, rule: Any, *inputs: Any) -> tuple[Any, ...]:
+        """Evaluate the rule by its parts."""
+        return rule.composed(self, *inputs)
+
     def constant(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule with its derivative.
 
@@ -88,6 +148,19 @@ class JaxAdapter(Adapter):
         in it is differentiated in the next order.
         """
         return self.differentiable(rule, *inputs)
+
+
+def _parts(count: int, size: int) -> int:
+    """Return how many matrices of so many entries are decomposed together, of a batch.
+
+    They are the matrices at the same place in parts of equal length, so that parts may lie on
+    devices. One at a time wastes none that is well; but a step of the loop has a price, of as
+    much as 1000 entries on a CPU, and on other devices many matrices cost no more than one.
+    """
+    wanted = 1024 // size if jax.default_backend() == "cpu" else count // 16
+    devices = math.gcd(count, jax.device_count())
+    wanted = max(1, min(wanted, 16) // devices)
+    return devices * max(k for k in range(1, wanted + 1) if count // devices % k == 0)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from .._adapter import Adapter
 from .._typing import Array
-from ._factor import Factor
 
 
 class Refused(NamedTuple):
@@ -33,8 +32,11 @@ class Refused(NamedTuple):
         flat = xp.reshape(xp.broadcast_to(x, (*self.batch, *inner)), (-1, *inner))
         return xp.take(flat, self.index, axis=0)
 
-    def insert(self, first: Factor, below: Factor) -> Factor:
-        """Put the factors of the refused in their places among those of the accepted."""
+    def insert(self, first: Any, below: Any) -> Any:
+        """Put the results of the refused in their places among those of the accepted.
+
+        Both are tuples whose first three fields are arrays of the batch, or None.
+        """
         xp, count = self.lib.xp, math.prod(self.batch)
 
         def together(x: Array | None, y: Array | None) -> Array | None:
@@ -46,7 +48,7 @@ class Refused(NamedTuple):
         return _pairwise(together, first, below)
 
 
-def merged(lib: Adapter, accepted: Array, first: Factor, other: Factor) -> Factor:
+def merged(lib: Adapter, accepted: Array, first: Any, other: Any) -> Any:
     """Take the accepted from `first` and the rest from `other`, both of the whole batch."""
 
     def together(x: Array | None, y: Array | None) -> Array | None:
@@ -58,5 +60,5 @@ def merged(lib: Adapter, accepted: Array, first: Factor, other: Factor) -> Facto
     return _pairwise(together, first, other)
 
 
-def _pairwise(together: Any, first: Factor, other: Factor) -> Factor:
-    return Factor(*(together(x, y) for x, y in zip(first[:3], other[:3], strict=True)))
+def _pairwise(together: Any, first: Any, other: Any) -> Any:
+    return type(first)(*(together(x, y) for x, y in zip(first[:3], other[:3], strict=True)))

@@ -57,7 +57,7 @@ def inverts(lib: Adapter, a: Array, w: Array, rtol: Any, atol: Any) -> Any:
     # Less than 1/4 as computed, and less than 1/4 for rounding in the product.
     sound = (e * (4.0 * safety) < 1.0) & (kappa * (4.0 * n * eps) < 1.0)
     accurate = e <= kappa * (8.0 * eps)
-    return sound & accurate & _less(kappa, 2.0 * rtol) & _less(norm_w, 2.0 * atol)
+    return sound & accurate & less(kappa, 2.0 * rtol) & less(norm_w, 2.0 * atol)
 
 
 def well_conditioned(lib: Adapter, a: Array, g: Array, w: Array, rtol: Any, atol: Any) -> Any:
@@ -87,22 +87,26 @@ def well_conditioned(lib: Adapter, a: Array, g: Array, w: Array, rtol: Any, atol
     norm_g, norm_w = lib.numbers(lib.norm(g), lib.norm(w))
     kappa2 = norm_g * norm_w
     limit = max(1.0 / (16.0 * n), 4.0 * (8.0 * math.sqrt(m) + n) * eps_of(lib, a))
-    cutoff = _less(kappa2, 2.0 * rtol * rtol) & _less(norm_w, 2.0 * atol * atol)
+    cutoff = less(kappa2, 2.0 * rtol * rtol) & less(norm_w, 2.0 * atol * atol)
     return (kappa2 * limit <= 1.0) & cutoff
 
 
-def orthonormal(lib: Adapter, g: Array, t: Array, qq: Array, rtol: Any, atol: Any) -> Any:
-    """Tell for each tall matrix whether Q = A T is so well conditioned that A⁺ = T Q⁺ is accurate.
+def orthonormal(lib: Adapter, g: Array, t: Array, e: Array, rtol: Any, atol: Any) -> Any:
+    """Tell for each tall matrix whether Q = A T is nearly orthonormal, so that T Q⁺ is accurate.
 
-    ‖QᴴQ − I‖_F ≤ 1/2 gives σ_N(Q)² ≥ 1/2. Q is computed to N·eps·‖A‖_F‖T‖_F, which changes A⁺ by so
+    ‖E‖_F ≤ 1/2 gives σ_N(Q)² ≥ 1/2. Q is computed to N·eps·‖A‖_F‖T‖_F, which changes A⁺ by so
     much beside its norm, and σ_N(Q) by less than 1/5: the lemma gives σ_N ≥ 1/(2‖T‖_F).
+
+    With M = (I − E)(I + E²)(I + E⁴) for (QᴴQ)⁻¹, X = T M Qᴴ has X A = T (I − E⁸) T⁻¹, so X is wrong
+    by 2‖E‖⁸ beside its norm and X A − I is ‖E‖⁸ at most 2κ times: ‖E‖_F⁸ ≤ N·eps, which is less
+    than 1/2, keeps both within the promise.
 
     Parameters
     ----------
     lib
         The adapter of the arrays.
-    g, t, qq : array, shape (..., N, N)
-        AᴴA, T and QᴴQ.
+    g, t, e : array, shape (..., N, N)
+        AᴴA, T and QᴴQ − I.
     rtol, atol
         As `tolerances` returns them.
 
@@ -111,10 +115,10 @@ def orthonormal(lib: Adapter, g: Array, t: Array, qq: Array, rtol: Any, atol: An
     array of bool, the batch shape, or bool
     """
     n, eps = g.shape[-1], eps_of(lib, g)
-    d, norm_t, norm_g = lib.numbers(lib.norm(qq - identity(lib, qq)), lib.norm(t), lib.norm(g))
+    d, norm_t, norm_g = lib.numbers(lib.norm(e), lib.norm(t), lib.norm(g))
     kappa2 = norm_t * norm_t * norm_g  # ‖A‖_F² ≤ √N·‖G‖_F, and σ₁² ≤ ‖G‖_F
-    sound = (d <= 0.5) & (kappa2 * (5.0 * n**1.25 * eps) ** 2 <= 1.0)
-    return sound & _less(kappa2, 4.0 * rtol * rtol) & _less(norm_t, 2.0 * atol)
+    sound = (d <= (n * eps) ** 0.125) & (kappa2 * (5.0 * n**1.25 * eps) ** 2 <= 1.0)
+    return sound & less(kappa2, 4.0 * rtol * rtol) & less(norm_t, 2.0 * atol)
 
 
 def hopeless(lib: Adapter, r: Array) -> bool:
@@ -131,7 +135,7 @@ def hopeless(lib: Adapter, r: Array) -> bool:
     return lib.all(~(least > math.sqrt(eps_of(lib, r)) * most))
 
 
-def _less(x: Any, tolerance: Any) -> Any:
+def less(x: Any, tolerance: Any) -> Any:
     """Tell whether x·tolerance < 1; of an x that is NaN or infinite, other comparisons tell."""
     if isinstance(tolerance, float) and tolerance == 0.0:
         return True
@@ -151,7 +155,7 @@ def _defect(lib: Adapter, a: Array, w: Array) -> Array:
     if a.shape[-1] <= EXACT:
         wa = dot(w, a)
         return lib.norm(wa - identity(lib, wa))
-    v = test_vectors(lib, a)
+    v = test_vectors(lib, a, VECTORS)
     return lib.norm(v - dot(w, dot(a, v))) / math.sqrt(VECTORS)
 
 
@@ -160,13 +164,39 @@ def identity(lib: Adapter, x: Array) -> Array:
     return lib.xp.eye(x.shape[-1], dtype=x.dtype, device=lib.device(x))
 
 
-def test_vectors(lib: Adapter, a: Array) -> Array:
-    """Return V of shape (N, 4) and unit variance, without a pattern and always the same."""
+def test_vectors(lib: Adapter, a: Array, count: int) -> Array:
+    """Return V of shape (N, count) and unit variance, without a pattern and always the same."""
     xp = lib.xp
     known = lib.precision(a.dtype)
     assert known is not None  # checked at the call
     n = a.shape[-1]
-    i = xp.arange(1, n * VECTORS + 1, dtype=known.real, device=lib.device(a))
+    i = xp.arange(1, n * count + 1, dtype=known.real, device=lib.device(a))
     # The squares modulo 2π are spread evenly and have no period (Weyl).
     v = math.sqrt(2.0) * xp.cos(i * i)
-    return xp.astype(xp.reshape(v, (n, VECTORS)), a.dtype)
+    return xp.astype(xp.reshape(v, (n, count)), a.dtype)
+
+
+# How many vectors show the size of an inverse. For a random v of unit variance
+# E‖A⁻¹v‖² = ‖A⁻¹‖_F². The chance that 8 of them show a 32nd part of it (16 is what is added to what
+# they show, and 2 what every limit has to spare) is that of χ²₈ < 8/32²: 10⁻¹¹ for an inverse with
+# one large singular value, and less for others.
+PROBES = 8
+
+
+def probes(lib: Adapter, a: Array) -> Array:
+    """Return V of shape (N, 8) for which ‖A⁻¹V‖_F shows ‖A⁻¹‖_F of a square matrix."""
+    n = a.shape[-1]
+    kept = lib.on_host(a) and n <= 1024
+    key = (lib, n, a.dtype)
+    v = _KEPT.get(key) if kept else None
+    if v is None:
+        v = test_vectors(lib, a, PROBES) / math.sqrt(PROBES)
+        if kept:
+            if len(_KEPT) >= 32:
+                _KEPT.clear()
+            _KEPT[key] = v
+    return v
+
+
+# The latest: for a small matrix they cost more to make than all the rest.
+_KEPT: dict[Any, Array] = {}

@@ -5,6 +5,8 @@ Gram matrix repairs that: A⁺ = R⁻¹ (QᴴQ)⁻¹ Qᴴ (CholeskyQR2: T. Fukay
 Y. Yamamoto et al., ETNA 44 (2015), 306–326). It does not matter how far R is from the triangular
 factor of A: any R⁻¹ that makes Q well conditioned will do, and QᴴQ, which is there, tells.
 
+QᴴQ = I + E needs no factorization: (I − E)(I + E²)(I + E⁴) is its inverse but for a factor I − E⁸.
+
 Correcting (AᴴA)⁻¹Aᴴ by powers of I − Y A instead does not do: that cannot see an error of Y that
 is orthogonal to the range of A, and A Y is then Hermitian to eps·κ² only.
 """
@@ -15,7 +17,7 @@ from typing import Any
 
 from .._adapter import Adapter
 from .._typing import Array
-from ._certificate import orthonormal
+from ._certificate import identity, orthonormal
 from ._factor import Factor, Gramian
 
 
@@ -27,7 +29,12 @@ def cholesky_qr(
     Parameters and results as for `gram`.
     """
     g, r_inverse = gramian
-    q = lib.matmul(a, r_inverse)
-    qq = lib.matmul(lib.adjoint(q), q)
-    w = lib.matmul(r_inverse, lib.inv(qq))
-    return Factor(w, q, a.shape[-1]), orthonormal(lib, g, r_inverse, qq, rtol, atol)
+    dot = lib.matmul
+    q = dot(a, r_inverse)
+    qq = lib.gramian(q)
+    e = qq - identity(lib, qq)
+    e2 = dot(e, e)
+    w = r_inverse - dot(r_inverse, e)
+    w = w + dot(w, e2)
+    w = w + dot(w, dot(e2, e2))
+    return Factor(w, q, a.shape[-1]), orthonormal(lib, g, r_inverse, e, rtol, atol)

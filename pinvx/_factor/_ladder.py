@@ -22,6 +22,7 @@ from ._gram import gram
 from ._inverse import inverse
 from ._subspace import subspace
 from ._svd import svd
+from ._traced import traced
 
 # From this many entries in one matrix the decomposition costs more than the many products of
 # `subspace`.
@@ -31,7 +32,7 @@ LARGE = 1 << 14
 Rung: TypeAlias = Callable[..., tuple[Factor, Any]]
 
 
-def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
+def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any, *, of_pinv: bool = False) -> Factor:
     """Factorize A by the fastest certified way.
 
     Parameters
@@ -41,6 +42,8 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     a : array, shape (..., M, N)
     rtol, atol
         As `tolerances` returns them.
+    of_pinv : bool
+        Whether nothing but A⁺ is wanted, as a hint.
     """
     if not lib.branches(a):
         return svd(lib, a, rtol, atol)
@@ -50,15 +53,12 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
         # What is traced has one form, whether it is one matrix or a batch of them by now.
         return factor if m != n or lib.readable(a) else Factor(factor.pinv(lib), None, factor.rank)
     if m < n:
-        return ladder(lib, lib.adjoint(a), rtol, atol).adjoint()
-    # A traced ladder computes on the whole batch and cannot cut it to the rank: nothing is gained.
-    deficient = lib.readable(a) and m * n >= LARGE
+        return ladder(lib, lib.adjoint(a), rtol, atol, of_pinv=of_pinv).adjoint()
+    if not lib.readable(a):
+        return traced(lib, a, rtol, atol, whole=of_pinv)
     if m == n:
-        rungs = (
-            (inverse, _whole(subspace), _whole(_last)) if deficient else (inverse, _whole(_last))
-        )
-        return descend(lib, rungs, a, None, rtol, atol)
-    below = (subspace, _last) if deficient else (_last,)
+        return descend(lib, (inverse, *map(whole, last_rungs(lib, a))), a, None, rtol, atol)
+    below = last_rungs(lib, a)
     g = lib.matmul(lib.adjoint(a), a)
     r = lib.cholesky(g)
     if lib.readable(a) and hopeless(lib, r):
@@ -67,26 +67,41 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     return descend(lib, (gram, cholesky_qr, *below), a, gramian, rtol, atol)
 
 
+def ladder_of_pinv(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
+    """Factorize A by the fastest certified way to A⁺ itself; otherwise as `ladder`."""
+    return ladder(lib, a, rtol, atol, of_pinv=True)
+
+
+def last_rungs(lib: Adapter, a: Array) -> tuple[Rung, ...]:
+    """Return the rungs for what lacks rank, or is not known to have it."""
+    # A traced ladder computes on the whole batch and cannot cut it to the rank: nothing is gained.
+    if lib.readable(a) and math.prod(a.shape[-2:]) >= LARGE:
+        return subspace, last
+    return (last,)
+
+
 def is_small(lib: Adapter, a: Array) -> bool:
     """Tell whether the ladder leaves matrices of this shape to the decomposition."""
     return bool(math.prod(a.shape) < lib.small)
 
 
-def _last(lib: Adapter, a: Array, _: Any, rtol: Any, atol: Any) -> tuple[Factor, bool]:
+def last(lib: Adapter, a: Array, _: Any, rtol: Any, atol: Any) -> tuple[Factor, bool]:
     """Take the last rung: the decomposition, which accepts everything."""
     return svd(lib, a, rtol, atol)._replace(s=None), True
 
 
-def _whole(rung: Rung) -> Rung:
+def whole(rung: Rung) -> Rung:
     """Let a rung return A⁺ in the form of `inverse`, with Z = I."""
 
-    def whole(lib: Adapter, a: Array, gramian: Any, rtol: Any, atol: Any) -> tuple[Factor, Any]:
+    def rung_of_inverse(
+        lib: Adapter, a: Array, gramian: Any, rtol: Any, atol: Any
+    ) -> tuple[Factor, Any]:
         factor, accepted = rung(lib, a, gramian, rtol, atol)
         if factor is not NOTHING:
             factor = Factor(factor.pinv(lib), None, factor.rank)
         return factor, accepted
 
-    return whole
+    return rung_of_inverse
 
 
 def descend(

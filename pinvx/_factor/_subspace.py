@@ -89,7 +89,7 @@ def _rest(lib: Adapter, a: Array, u: Array, right: Array) -> Array:
     dot = lib.matmul
     if a.shape[-1] <= EXACT:
         return lib.norm(a - dot(u, right))
-    v = test_vectors(lib, a)
+    v = test_vectors(lib, a, VECTORS)
     return lib.norm(dot(a, v) - dot(u, dot(right, v))) * (SAFETY / math.sqrt(VECTORS))
 
 
