@@ -100,6 +100,18 @@ def test_missing_rank_needs_no_decomposition(lib, shape, decomposed):
         assert_close(found, expected, tolerance)
 
 
+@pytest.mark.parametrize("k", [-1000, -600, -500, 500, 600, 900])
+def test_missing_rank_has_no_scale(k):
+    """Where squares underflow a batch lacks not only rank but everything, for who forms AᴴA."""
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((2, 140, 70)) @ rng.standard_normal((2, 70, 130))
+    x, rank = pinvx.pinv(np.ldexp(a, k), return_rank=True)
+    assert rank.tolist() == [70, 70]
+    kappa = np.linalg.norm(a, 2, axis=(-2, -1)) * np.linalg.norm(x, 2, axis=(-2, -1)) * 2.0**k
+    for y, z, condition in zip(np.ldexp(x, k), pinvx.pinv(a, method="svd"), kappa, strict=True):
+        assert_close(y, z, 2 * VALUE * unit((140, 130), "float64", condition))
+
+
 @pytest.mark.parametrize("kappa", [10.0, 1e6, 1e8])
 def test_the_inverse_of_a_large_matrix_is_as_accurate_as_the_decomposition(kappa, decomposed):
     rng, n = np.random.default_rng(0), 700
