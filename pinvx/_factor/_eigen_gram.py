@@ -52,8 +52,8 @@ def eigen_gram(
     w = dot(v / kept[..., None, :], h(v))
     dropped = xp.where(keep[..., None, :], xp.zeros_like(v), v)
     rank = xp.sum(xp.astype(keep, xp.asarray(0).dtype), axis=-1)
-    accepted = _holds(lib, a, largest, lib.norm(w), _rest(lib, a, dropped), rtol, atol)
-    return Factor(w, a, rank), accepted
+    smallest, rest = xp.min(kept, axis=-1), _rest(lib, a, dropped)
+    return Factor(w, a, rank), _holds(lib, a, largest, smallest, rest, rtol, atol)
 
 
 def _rest(lib: Adapter, a: Array, dropped: Array) -> Array:
@@ -66,24 +66,24 @@ def _rest(lib: Adapter, a: Array, dropped: Array) -> Array:
 
 
 def _holds(
-    lib: Adapter, a: Array, largest: Array, norm_w: Array, rest: Array, rtol: Any, atol: Any
+    lib: Adapter, a: Array, largest: Array, smallest: Array, rest: Array, rtol: Any, atol: Any
 ) -> Array:
     """Tell whether r singular values count, the rest is no more than rounding, and κ² is small.
 
-    Let λ₁ be the largest eigenvalue and V₀ the eigenvectors that are not kept. ‖W‖_F is at least
-    1/λ_r of the smallest eigenvalue that is, which rounding in AᴴA moves by less than a quarter of
-    it: σ_r ≥ 0.86/√‖W‖_F. A and A (I − V₀V₀ᴴ), which has rank r, differ by ‖A V₀‖ at most; that
-    bounds σ_{r+1} (Eckart & Young 1936), and moves A⁺ by 2·κ·‖A V₀‖/σ₁ beside its norm (P.-Å.
-    Wedin, BIT 13 (1973), 217–232), 2·max(M, N)·eps·κ here. The pseudoinverse of A (I − V₀V₀ᴴ) is
-    formed with an error of about eps·κ², and λ₁‖W‖_F ≤ 16·N keeps that beside the error of the
-    decomposition, as in `well_conditioned`. λ₁ is σ₁² but for one in a hundred. Scales at which
-    squares of rounding errors underflow are refused, and where squares overflow there is no λ₁.
+    Let λ₁ and λ_r be the largest and the smallest eigenvalue that are kept, and V₀ the eigenvectors
+    that are not. Rounding in AᴴA moves λ_r by less than a quarter of it: σ_r ≥ 0.86·√λ_r. A and
+    A (I − V₀V₀ᴴ), which has rank r, differ by ‖A V₀‖ at most; that bounds σ_{r+1} (Eckart & Young
+    1936), and moves A⁺ by 2·κ·‖A V₀‖/σ₁ beside its norm (P.-Å. Wedin, BIT 13 (1973), 217–232),
+    2·max(M, N)·eps·κ here. The pseudoinverse of A (I − V₀V₀ᴴ) is formed with an error of about
+    eps·κ², and λ₁/λ_r ≤ 16·N keeps that beside the error of the decomposition, as in
+    `well_conditioned`. λ₁ is σ₁² but for one in a hundred. Scales at which squares of rounding
+    errors underflow are refused, and where squares overflow there is no λ₁.
     """
     known = lib.precision(a.dtype)
     assert known is not None  # checked at the call
-    least, most = 0.86 / lib.xp.sqrt(norm_w), lib.xp.sqrt(largest)
+    least, most = 0.86 * lib.xp.sqrt(smallest), lib.xp.sqrt(largest)
     represented = most > 2.0 ** (-known.exponents // 4)
-    well = largest * norm_w <= 16.0 * a.shape[-1]
+    well = largest <= 16.0 * a.shape[-1] * smallest
     counted = (least > atol) & (least > 1.01 * rtol * most)
     dropped = (rest <= 0.99 * rtol * most) | (rest < atol)
     rounding = rest <= max(a.shape[-2:]) * known.eps * most

@@ -1,9 +1,10 @@
 """The fastest way to A⁺ that can be certified, rung by rung; the last is unconditional.
 
-Square: the inverse, subspace iteration, then the singular value decomposition. Tall: the normal
-equations, Cholesky QR, and the same. Wide: as the adjoint. In a batch only the matrices that were
-refused go down. One answer a rung is read to choose, or the library branches by itself (a traced
-`cond`); where neither is possible the decomposition is taken at once.
+Square: the inverse; for what lacks rank the eigenvectors of AᴴA, and subspace iteration; then the
+singular value decomposition. Tall: the normal equations, Cholesky QR, and the same. Wide: as the
+adjoint. In a batch only the matrices that were refused go down. One answer a rung is read to choose;
+where the library branches by itself it is `_traced.py` that climbs down, and where neither is
+possible the decomposition is taken at once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .._typing import Array
 from ._batch import Refused, merged
 from ._certificate import hopeless
 from ._cholesky_qr import cholesky_qr
+from ._eigen_gram import eigen_gram
 from ._factor import NOTHING, Factor, Gramian
 from ._gram import gram
 from ._inverse import inverse
@@ -24,8 +26,7 @@ from ._subspace import subspace
 from ._svd import svd
 from ._traced import traced
 
-# From this many entries in one matrix the decomposition costs more than the many products of
-# `subspace`.
+# From this many entries in one matrix the decomposition costs more than trying something else.
 LARGE = 1 << 14
 
 # (lib, A, what is known of AᴴA, rtol, atol) -> (factor, accepted).
@@ -74,10 +75,9 @@ def ladder_of_pinv(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
 
 def last_rungs(lib: Adapter, a: Array) -> tuple[Rung, ...]:
     """Return the rungs for what lacks rank, or is not known to have it."""
-    # A traced ladder computes on the whole batch and cannot cut it to the rank: nothing is gained.
-    if lib.readable(a) and math.prod(a.shape[-2:]) >= LARGE:
-        return subspace, last
-    return (last,)
+    if math.prod(a.shape[-2:]) >= LARGE:
+        return eigen_gram, subspace, last
+    return (eigen_gram, last) if a.ndim > 2 else (last,)
 
 
 def is_small(lib: Adapter, a: Array) -> bool:
