@@ -8,11 +8,12 @@ evaluated on embedded matrices and read off at the end.
 
 from __future__ import annotations
 
+import functools
 from math import ldexp
 from typing import Any, NamedTuple
 
 import numpy as np
-from flint import fmpq, fmpq_mat
+from flint import fmpq, fmpq_mat, fmpz, fmpz_mat
 
 Matrix = Any  # flint's fmpq_mat
 
@@ -39,10 +40,27 @@ def scale(a: Any, exponent: int) -> Any:
 
 def rational(a: Any) -> Matrix:
     """Return the float matrix `a` as rationals, embedded if it is complex."""
+    wide = _embedded(a)
+    return fmpq_mat(*wide.shape, [fmpq(*v.as_integer_ratio()) for v in wide.ravel().tolist()])
+
+
+def integral(a: Any) -> tuple[fmpz_mat, int]:
+    """Return integers, embedded if `a` is complex, and the k ≥ 0 for which `a` is these·2^−k.
+
+    Products of such matrices have no fractions to reduce.
+    """
+    wide = _embedded(a)
+    pairs = [v.as_integer_ratio() for v in wide.ravel().tolist()]
+    # Every denominator is a power of two, the largest a multiple of the others.
+    denominator = max((q for _, q in pairs), default=1)
+    whole = [fmpz(p * (denominator // q)) for p, q in pairs]
+    return fmpz_mat(*wide.shape, whole), denominator.bit_length() - 1
+
+
+def _embedded(a: Any) -> Any:
     if a.dtype.kind == "c":
         a = np.block([[a.real, -a.imag], [a.imag, a.real]])
-    wide = np.asarray(a, dtype="float64")
-    return fmpq_mat(*a.shape, [fmpq(*v.as_integer_ratio()) for v in wide.ravel().tolist()])
+    return np.asarray(a, dtype="float64")
 
 
 # Bits kept behind the largest entry: `lo` begins 53 below, and entries as small as 2^−140 of
@@ -78,6 +96,17 @@ def nearest(q: Any) -> float:
 def _unembed(x: Any) -> Any:
     m, n = x.shape[0] // 2, x.shape[1] // 2
     return x[:m, :n] + 1j * x[m:, :n]
+
+
+@functools.lru_cache(maxsize=1024)
+def _pinv_of(data: bytes, shape: tuple[int, int], dtype: str) -> tuple[Matrix, Matrix, int]:
+    exact = rational(np.frombuffer(data, dtype=dtype).reshape(shape))
+    return exact, *pinv(exact)
+
+
+def pinv_of(a: Any) -> tuple[Matrix, Matrix, int]:
+    """Return a float matrix as rationals, its pseudoinverse and its rank; found once a matrix."""
+    return _pinv_of(a.tobytes(), a.shape, str(a.dtype))
 
 
 def pinv(a: Matrix) -> tuple[Matrix, int]:

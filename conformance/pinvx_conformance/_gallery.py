@@ -10,16 +10,34 @@ from pinvx_conformance._check import Case
 from pinvx_conformance._recipe import Recipe
 from pinvx_conformance._targets import Target
 
-# Few shapes, so that libraries that compile per shape do it few times.
+# Few shapes: libraries that compile do so for each of them, in each dtype, and a program that is
+# there already costs nothing.
 TALL, SQUARE, WIDE = (12, 5), (6, 6), (5, 12)
 SHAPES = (TALL, SQUARE, WIDE)
 FIELDS = ("real", "complex")
 PROFILES = ("arithmetic", "one_small", "one_large", "clustered", "repeated")
 
-# Above 512 entries a library may choose faster algorithms, and ways to check them that change at
-# 16 and 32 columns: one size on each side.
-COLUMNS_16, COLUMNS_17, COLUMNS_33 = (40, 16), (40, 17), (40, 33)
-SQUARE_24, SQUARE_33, ROWS_17 = (24, 24), (33, 33), (17, 40)
+# Above 512 entries a library may choose faster algorithms. These are built from the small ones by
+# P16's identities, which so judge the faster algorithms without a shape of their own.
+TIMES = 4
+LARGE_TALL, LARGE_SQUARE, LARGE_WIDE = ((TIMES * m, TIMES * n) for m, n in SHAPES)
+# Beyond the 25 and the 32 columns at which LAPACK changes its ways.
+COLUMNS_33, SQUARE_33 = (40, 33), (33, 33)
+
+# Which large shapes a dtype has: every shape is judged, every dtype is, and not each in each.
+LARGE = {
+    "quick": {
+        "float64": (LARGE_TALL, LARGE_SQUARE),
+        "float32": (LARGE_SQUARE,),
+        "complex128": (LARGE_WIDE,),
+    },
+    "full": {
+        "float64": (LARGE_TALL, LARGE_SQUARE, LARGE_WIDE, COLUMNS_33, SQUARE_33),
+        "float32": (LARGE_SQUARE, LARGE_WIDE, COLUMNS_33),
+        "complex128": (LARGE_WIDE, LARGE_SQUARE, LARGE_TALL),
+        "complex64": (LARGE_TALL,),
+    },
+}
 
 # The largest κ for which p·eps·κ is small enough that the bounds of `_bounds` hold.
 KAPPAS = {"float32": (1.0, 10.0, 1e3, 1e4), "float64": (1.0, 10.0, 1e3, 1e5, 1e8, 1e12)}
@@ -47,7 +65,7 @@ def deficient(level: str, field: str) -> Iterator[Recipe]:
 
 
 def structured(level: str, precision: str) -> Iterator[Recipe]:
-    """Yield the named matrices; the quick choice keeps to the three shapes."""
+    """Yield the named matrices, in the three shapes."""
     yield m.vandermonde(*TALL)
     yield m.kahan(6)
     yield m.wilkinson(6)
@@ -60,26 +78,22 @@ def structured(level: str, precision: str) -> Iterator[Recipe]:
     yield m.graded(*TALL, by="rows", decades=3)
     yield m.graded(*WIDE, by="columns", decades=3)
     if level == "full":
-        yield m.hilbert(4, 4)
-        yield m.lauchli(5, mu=2.0**-10)
-        yield m.wilkinson(7)
+        yield m.hilbert(*TALL)
+        yield m.hilbert(*WIDE)
+        yield m.lauchli(5, mu=2.0**-10, rows=12)
     if precision == "float64":
         yield m.hilbert(6, 6)
-        yield m.lauchli(5, mu=2.0**-24)
+        yield m.lauchli(5, mu=2.0**-24, rows=12)
         yield m.graded(*TALL, by="rows", decades=20)
         yield m.graded(*TALL, by="columns", decades=10)
         yield m.graded(*SQUARE, by="rows", decades=8)
         yield m.graded(*WIDE, by="rows", decades=8)
-        if level == "full":
-            yield m.hilbert(8, 6)
-            yield m.hilbert(12, 8)
-            yield m.kahan(12, cosine=0.5)
 
 
 def degenerate(level: str, precision: str) -> Iterator[Recipe]:
-    """Yield the smallest and emptiest; the quick choice has the sizes of their own in double."""
+    """Yield the smallest and emptiest; those with sizes of their own are in double."""
     yield m.zeros(*TALL)
-    if level == "quick" and precision == "float32":
+    if precision == "float32":
         return
     yield m.integers(1, 1, seed=1)
     yield m.zeros(1, 1)
@@ -89,55 +103,66 @@ def degenerate(level: str, precision: str) -> Iterator[Recipe]:
         yield m.integers(12, 1)
 
 
-def large(level: str, precision: str) -> Iterator[Recipe]:
-    """Where a slip in blocking, or a cutoff that grows with p, shows itself."""
+def long(precision: str) -> Iterator[Recipe]:
+    """Where a cutoff that grows with p shows itself: very many rows."""
     if precision == "float32":
         yield m.tiled(m.integers(8, 3, seed=3), 2**14)
-    elif level == "full":  # in the quick choice `adversarial` is large enough
-        yield m.integers(60, 20, seed=1)
 
 
-def adversarial(level: str, precision: str, field: str) -> Iterator[Recipe]:
+def adversarial(level: str, dtype: str) -> Iterator[Recipe]:
     """Yield what a fast algorithm could take for harmless, at sizes where one pays."""
-    single = precision == "float32"
-    wide_gap, narrow_gap = (2.0**-8, 2.0**-8) if single else (1e-6, 1e-12)
-    squares = 70 if single else 600  # 2^(2·squares) overflows
-    if level == "quick" and field == "complex":
-        return
-    yield m.nearly_duplicated(*COLUMNS_17, gap=wide_gap, field=field)
-    yield m.low_rank(*SQUARE_24, 23, field=field)  # singular, and elimination finds no zero pivot
+    for shape in LARGE[level].get(dtype, ()):
+        yield from _harmful(shape, dtype)
+        if level == "full":
+            yield from _more_harmful(shape, dtype)
+
+
+def _duplicated(shape: tuple[int, int], gap: float, field: str, seed: int = 0) -> Recipe:
+    """Two columns, or of a wide matrix two rows, that nearly agree."""
+    rows, columns = shape
+    if rows >= columns:
+        return m.nearly_duplicated(rows, columns, gap=gap, field=field, seed=seed)
+    return m.adjoint(m.nearly_duplicated(columns, rows, gap=gap, field=field, seed=seed))
+
+
+def _harmful(shape: tuple[int, int], dtype: str) -> Iterator[Recipe]:
+    single = dtype in ("float32", "complex64")
+    field = "complex" if dtype.startswith("complex") else "real"
+    yield _duplicated(shape, 2.0**-8 if single else 1e-6, field)
+    yield m.low_rank(*shape, min(shape) - 1, field=field)  # elimination finds no zero pivot
     if field == "real":
-        yield m.graded(*COLUMNS_17, by="rows", decades=3 if single else 20)
-        yield m.growth(*SQUARE_24)
-        yield m.scaled(m.integers(*COLUMNS_17, seed=62), squares)
-    if level == "quick":
-        return
-    # Complex and single precision keep to fewer sizes: what compiles does so for each of them.
-    yield m.nearly_duplicated(*SQUARE_24, gap=0.0, field=field)
-    yield m.uneven_low_rank(*COLUMNS_17, 10, octaves=2 if single else 10, field=field)
+        decades = 3 if single else 20 if shape == LARGE_TALL else 8
+        yield m.graded(*shape, by="rows", decades=decades)
+        yield m.growth(*shape)
+        yield m.scaled(m.integers(*shape, seed=62), 70 if single else 600)  # the square overflows
+
+
+def _more_harmful(shape: tuple[int, int], dtype: str) -> Iterator[Recipe]:
+    single = dtype in ("float32", "complex64")
+    field = "complex" if dtype.startswith("complex") else "real"
+    yield m.uneven_low_rank(*shape, min(shape) // 2, octaves=2 if single else 10, field=field)
+    yield _duplicated(shape, 0.0, field, seed=1)
     if field == "complex":
         return
-    yield m.scaled(m.integers(*COLUMNS_17, seed=62), -squares)
-    yield m.scaled(m.integers(*SQUARE_24, seed=62), squares)
-    yield m.lauchli(33, mu=2.0 ** (-8 if single else -24), rows=40)
-    yield m.kahan(24, cosine=0.25)
-    for shape in (COLUMNS_33, ROWS_17) + (() if single else (COLUMNS_16, SQUARE_33)):
-        yield m.growth(*shape)
-        yield m.graded(*shape, by="rows", decades=2 if single else 8, seed=1)
-        yield m.graded(*shape, by="columns", decades=2 if single else 8, seed=1)
-        yield m.nearly_duplicated(*shape, gap=narrow_gap, seed=2)
-        yield m.one_column(*shape, exponent=-9 if single else -30, column=3, seed=3)
-        yield m.one_column(*shape, exponent=9 if single else 30, column=3, seed=3)
-    if not single:
-        yield m.low_rank(*COLUMNS_16, 15)
-        yield m.low_rank(*SQUARE_33, 32)
-        yield m.uneven_low_rank(*COLUMNS_33, 20, octaves=10)
+    yield m.graded(*shape, by="columns", decades=2 if single else 8, seed=1)
+    yield _duplicated(shape, 2.0**-8 if single else 1e-12, field, seed=2)
+    yield m.one_column(*shape, exponent=-9 if single else -30, column=3, seed=3)
+    yield m.one_column(*shape, exponent=9 if single else 30, column=3, seed=3)
+    if shape == LARGE_TALL:
+        yield m.scaled(m.integers(*shape, seed=62), -600)
+        yield m.graded(*shape, by="rows", decades=8)
+        yield m.vandermonde(*shape)
+        yield m.spectrum(*shape, kappa=1e7, seed=5)
+    if shape == LARGE_SQUARE:
+        yield m.kahan(24, cosine=0.25)
+        if not single:
+            yield m.spectrum(*shape, kappa=1e10, profile="one_small", seed=5)
+    if shape == COLUMNS_33:
+        yield m.lauchli(33, mu=2.0 ** (-8 if single else -24), rows=40)
+    if shape == SQUARE_33:
+        yield m.wilkinson(33)
         yield m.kahan(33, cosine=0.25)
-        yield m.nearly_duplicated(*COLUMNS_17, gap=1e-10)
-        yield m.graded(*SQUARE_33, by="rows", decades=11, seed=4)
-        yield m.vandermonde(*COLUMNS_16)
-        yield m.spectrum(*COLUMNS_17, kappa=1e7, seed=5)
-        yield m.spectrum(*SQUARE_24, kappa=1e10, profile="one_small", seed=5)
+        yield m.graded(*shape, by="rows", decades=11, seed=4)
 
 
 @functools.cache
@@ -146,12 +171,12 @@ def recipes(level: str, dtype: str) -> tuple[Recipe, ...]:
     precision = "float32" if dtype in ("float32", "complex64") else "float64"
     field = "complex" if dtype.startswith("complex") else "real"
     found = [*spectra(level, precision, field), *deficient(level, field)]
-    found += adversarial(level, precision, field)
+    found += adversarial(level, dtype)
     if field == "real":
         found += [
             *structured(level, precision),
             *degenerate(level, precision),
-            *large(level, precision),
+            *long(precision),
         ]
     else:
         found += [m.integers(6, 6, field=field)]
@@ -177,6 +202,19 @@ def few(target: Target, level: str) -> Iterator[Case]:
     """Yield a dozen inputs for checks whose subject is not the matrix."""
     for dtype in dtypes(target, level):
         field = "complex" if dtype.startswith("complex") else "real"
-        for shape in SHAPES if level == "full" else (TALL,):
+        for shape in SHAPES if level == "full" and is_double(dtype) else (TALL,):
             yield Case(m.spectrum(*shape, kappa=10.0, field=field, seed=4), dtype)
         yield Case(m.low_rank(*TALL, 3, field=field), dtype)
+
+
+def fast(target: Target, level: str) -> Iterator[Case]:
+    """Yield a matrix of each large shape that is good enough for a faster algorithm."""
+    for dtype in dtypes(target, level):
+        field = "complex" if dtype.startswith("complex") else "real"
+        for shape in LARGE[level].get(dtype, ()):
+            yield Case(m.integers(*shape, field=field, seed=63), dtype)
+
+
+def is_double(dtype: str) -> bool:
+    """Tell single from double precision: they differ in rounding, so single has fewer shapes."""
+    return dtype in ("float64", "complex128")

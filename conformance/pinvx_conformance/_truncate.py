@@ -50,7 +50,7 @@ def _by_inverse_iteration(a: Any, cutoff: float) -> tuple[list[float], Any] | No
     r = int(np.sum(s > cutoff))
     if s[-1] <= 64 * np.finfo(s.dtype).eps * s[0]:
         return None
-    exact, _ = _exact.pinv(_exact.rational(a))
+    exact = _exact.pinv_of(a)[1]
     if r == len(s):
         return s.tolist(), exact
     if r == 0 or s[r - 1] <= 4 * s[r]:

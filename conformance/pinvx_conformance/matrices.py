@@ -26,6 +26,7 @@ import numpy as np
 from pinvx_conformance._recipe import Entries, Recipe, Stream, array_recipe, recipe
 
 __all__ = [
+    "adjoint",
     "batch",
     "block_diagonal",
     "diagonal",
@@ -36,6 +37,7 @@ __all__ = [
     "integers",
     "jordan",
     "kahan",
+    "kronecker",
     "lauchli",
     "low_rank",
     "nearly_duplicated",
@@ -354,17 +356,6 @@ def zeros(m: int, n: int) -> Entries:
     return _real(_zeros(m, n))
 
 
-@recipe
-def block_diagonal(a: Recipe, b: Recipe) -> Entries:
-    """Diag(A, B) of two real recipes."""
-    first, second = a.array("float64"), b.array("float64")
-    (m, n), (p, q) = first.shape, second.shape
-    out = _zeros(m + p, n + q)
-    out[:m, :n] = np.vectorize(Fraction, otypes=[object])(first)
-    out[m:, n:] = np.vectorize(Fraction, otypes=[object])(second)
-    return _real(out)
-
-
 def _table(m: int, n: int, entry: Any) -> Any:
     out = _zeros(m, n)
     for i in range(m):
@@ -398,6 +389,30 @@ def weighted(dtype: str, a: Recipe, rows: tuple[int, ...], columns: tuple[int, .
 def tiled(dtype: str, a: Recipe, copies: int) -> Any:
     """`copies` copies of A below each other: very many rows, and still an exact pseudoinverse."""
     return np.tile(a.array(dtype), (copies, 1))
+
+
+@array_recipe
+def adjoint(dtype: str, a: Recipe) -> Any:
+    """The conjugate transpose: what is hard for its columns becomes so for its rows."""
+    return np.conj(np.ascontiguousarray(np.swapaxes(a.array(dtype), -1, -2)))
+
+
+@array_recipe
+def block_diagonal(dtype: str, *blocks: Recipe) -> Any:
+    """Blocks along the diagonal, zeros elsewhere."""
+    arrays = [block.array(dtype) for block in blocks]
+    corners = np.cumsum([(0, 0), *(a.shape for a in arrays)], axis=0)
+    out = np.zeros(corners[-1], dtype=arrays[0].dtype)
+    for (i, j), a in zip(corners, arrays, strict=False):
+        out[i : i + a.shape[0], j : j + a.shape[1]] = a
+    return out
+
+
+@array_recipe
+def kronecker(dtype: str, a: Recipe, b: Recipe) -> Any:
+    """A ⊗ B for a real B: every entry is one product, rounded once."""
+    first, second = a.array(dtype), b.array(dtype)
+    return np.kron(first, np.real(second))
 
 
 @array_recipe

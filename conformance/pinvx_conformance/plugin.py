@@ -78,13 +78,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("trial", trials, ids=ids)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadgroup``, keep what belongs together in one process."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from pinvx_conformance._schedule import Scheduling  # where pytest-xdist is, and nowhere else
+
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what the third party's files name, and warn of names that match nothing."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            group = _group(item)
-            if group is not None:
-                item.add_marker(pytest.mark.xdist_group(group))
     for kind, mark in FILES.items():
         path = config.getoption(f"--{kind}-file")
         if path is None:
@@ -95,26 +100,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(mark(reason=reason or f"in {path}"))
             if not found:
                 warnings.warn(f"{pattern!r} in {path} matches no test", stacklevel=1)
-
-
-def _group(item: pytest.Item) -> str | None:
-    """Name what belongs into one process of `--dist loadgroup`: a target in one dtype.
-
-    The truth about a matrix and what a library compiles for it are found once, then. P15 calls
-    every target, so it goes where the one is that compiles.
-    """
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    if "trial" in parameters:
-        judged, one, case, _ = parameters["trial"]
-        dtype = case.dtype if case else "float64"
-        if one.promise == "P15":
-            judged = next((t for t in judged.peers if "jax" in t.name), judged)
-    elif "judged" in parameters:
-        judged, dtype = parameters["judged"], parameters["dtype"]
-    else:
-        return None
-    part = next((part[0] for part in _run.PARTS if dtype in part), dtype)
-    return f"{judged.name} {part}"
 
 
 def read_ids(path: Path) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from pinvx_conformance import strategies
+from pinvx_conformance import _gallery, strategies
 from pinvx_conformance._api import OF_ONE_MATRIX
 from pinvx_conformance._bounds import eps_of
 from pinvx_conformance._check import CHECKS, Case, judge, missing
@@ -14,6 +14,8 @@ from pinvx_conformance._recipe import Recipe
 from pinvx_conformance._targets import Target
 from pinvx_conformance.plugin import plan_of
 
+# Shapes of the gallery: what compiles has met them, and their number is small.
+SHAPES = ((2, 2), *_gallery.SHAPES)
 DTYPES = ("float32", "float64", "complex64", "complex128")
 
 
@@ -36,7 +38,7 @@ def test_drawn(judged: Target, name: str, dtype: str, request: pytest.FixtureReq
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(strategies.recipes(field))
+    @given(strategies.recipes(field, SHAPES))
     def drawn(recipe: Recipe) -> None:
         known = truth(recipe, dtype)
         small = max(known.a.shape) * eps_of(dtype) * known.kappa <= 1 / 9

@@ -1,6 +1,7 @@
 """The three ways to run the suite: the command, the plugin, and the functions."""
 
 import json
+import re
 import subprocess
 import sys
 from functools import partial
@@ -13,6 +14,7 @@ from pinvx_conformance.__main__ import main
 from pinvx_conformance._check import CHECKS, PROMISES
 from pinvx_conformance._libraries import library
 from pinvx_conformance._run import PARTS, Plan, run_all
+from pinvx_conformance._schedule import group_of
 from pinvx_conformance._targets import stranger, target
 
 
@@ -188,6 +190,32 @@ def test_the_plugin_fails_with_the_whole_message(tmp_path):
     assert result.returncode == 1
     assert "P11 (non-finite) is broken by numpy" in result.stdout
     assert "a = matrices.poisoned(" in result.stdout
+
+
+def test_a_target_stays_in_one_process_with_its_dtype(tmp_path):
+    arguments = ["--target", "numpy", "--promises", "P12", "-vv", "-n", "2", "--dist", "loadgroup"]
+    result = run_plugin(tmp_path, *arguments)
+    ran = re.findall(r"\[(gw\d)\].*PASSED.*-((?:float|complex)\d+)\b", result.stdout)
+    workers = {dtype: {worker for worker, one in ran if one == dtype} for _, dtype in ran}
+    assert set(workers) == {"float32", "float64", "complex128"}
+    assert {len(where) for where in workers.values()} == {1}, workers
+    assert len(set.union(*workers.values())) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("a.py::test_promise[pinvx@torch::P6-rank-hilbert-6-6-float64]", "pinvx@torch float64"),
+        ("a.py::test_promise[pinvx@torch::P2-half-integers-3-2-bfloat16]", "pinvx@torch float32"),
+        ("a.py::test_promise[my:pinv::P9-one-low_rank-3-2-complex64]", "my:pinv complex64"),
+        ("a.py::test_promise[pinvx@numpy::P15-ranks-zeros-3-2-float32]", "pinvx@jax float32"),
+        ("a.py::test_promise[pinvx@torch::P13-not_claimed]", "pinvx@torch float64"),
+        ("b.py::test_drawn[pinvx@torch-P5-penrose_equations-complex128]", "pinvx@torch complex128"),
+        ("c.py::test_of_somebody_else[3-P5]", None),
+    ],
+)  # fmt: skip
+def test_groups_are_read_from_names(name, group):
+    assert group_of(name, ["pinvx@numpy", "pinvx@jax", "pinvx@torch"]) == group
 
 
 def test_the_plugin_wants_a_target(tmp_path):

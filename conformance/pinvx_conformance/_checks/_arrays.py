@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pinvx_conformance import _bounds, _gallery
+from pinvx_conformance import _bounds, _evaluate, _gallery
 from pinvx_conformance import matrices as m
 from pinvx_conformance._check import Case, Measurement, NotApplicableError, check, expect
 from pinvx_conformance._oracle import truth
@@ -68,6 +68,10 @@ def _layouts(target: Target, level: str) -> Iterator[Case]:
         for name, view in target.library.layouts(target.library, recipe.array(dtype)).items():
             if view.ndim == 2 or target.claims("batches"):
                 yield Case(recipe, dtype, name)
+    large = m.integers(*_gallery.LARGE_TALL, seed=6)
+    for name in target.library.layouts(target.library, large.array("float64")):
+        if name not in ("broadcast", "expanded"):  # which are batches, and compile as such
+            yield Case(large, "float64", name)
 
 
 @check("P1", cases=_layouts)
@@ -152,15 +156,17 @@ def integers(target: Target, case: Case) -> Measurement:
 
 
 def _shapes(target: Target, level: str) -> Iterator[Case]:
-    sizes = [(0, 0), (0, 3), (3, 0), (1, 1), (1, 3), (3, 1), (2, 2), (3, 2), (2, 3)]
-    batches: list[tuple[int, ...]] = [(), (0,), (1,), (2,), (3, 2), (2, 0), (2, 1, 2)]
+    empty, square, wide = [(0, 0), (0, 3), (3, 0)], (2, 2), _gallery.WIDE
+    sizes: list[tuple[int, int]] = [(1, 1), (1, 12), (12, 1), square, wide, *empty]
+    batches: list[tuple[int, ...]] = [(0,), (1,), (2,), (3, 2), (2, 0), (2, 1, 2)]
     if level == "quick":
-        batches = [(), (0,), (2,), (2, 1, 2)]
-        sizes = [(0, 3), (3, 0), (2, 2), (2, 3)]
-    for batch in batches:
-        if batch and not target.claims("batches"):
-            continue
-        for size in sizes:
+        sizes, batches = [square, wide, *empty[1:]], [(0,), (2,), (2, 1, 2)]
+    # Every size alone and in one batch, every batch of four sizes: what compiles does so for each.
+    alone: list[tuple[int, ...]] = [(), (2,)]
+    pairs = [(size, batch) for size in sizes for batch in alone]
+    pairs += [(size, batch) for size in (square, wide, (0, 3), (3, 0)) for batch in batches]
+    for size, batch in dict.fromkeys(pairs):
+        if not batch or target.claims("batches"):
             yield Case(m.integers(*size, seed=9), "float64", f"batch {batch}", batch)
 
 
@@ -174,11 +180,13 @@ def shapes(target: Target, case: Case) -> None:
     for place, item in zip(np.ndindex(*case.arguments), items, strict=True):
         stack[place] = item
     given = target.library.asarray(stack)
-    x = _plain(target, given)
+    values, ranks = _evaluate.answer(target, given)
     expected = (*case.arguments, one.shape[1], one.shape[0])
-    expect(tuple(x.shape) == expected, f"{given.shape} gave {tuple(x.shape)}, not {expected}")
+    expect(values.shape == expected, f"{given.shape} gave {values.shape}, not {expected}")
+    if ranks is not None:
+        shape = np.asarray(ranks).shape
+        expect(shape == case.arguments, f"{given.shape} gave ranks of shape {shape}")
     known = truth(case.recipe, case.dtype)
-    values = target.library.to_numpy(x)
     for i, place in enumerate(np.ndindex(*case.arguments)):
         error = known.error(values[place] * (i + 1))
         expect(error <= 1e-12, f"item {i} of the batch is wrong by {error:.3g}")

@@ -25,24 +25,26 @@ def mixed(shape: tuple[int, int], field: str) -> tuple[Recipe, ...]:
     )
 
 
-def large() -> tuple[Recipe, ...]:
+def large(shape: tuple[int, int], field: str) -> tuple[Recipe, ...]:
     """Four matrices where a fast algorithm pays, each of which it has to treat differently."""
-    shape = _gallery.COLUMNS_17
     return (
-        m.integers(*shape, seed=63),
-        m.nearly_duplicated(*shape, gap=2.0**-8),
-        m.low_rank(*shape, 9),
-        m.graded(*shape, by="rows", decades=3),
+        m.integers(*shape, field=field, seed=63),
+        m.nearly_duplicated(*shape, gap=2.0**-8, field=field),
+        m.low_rank(*shape, 9, field=field),
+        m.graded(*shape, by="rows", decades=3, field=field),
     )
 
 
 def _batches(target: Target, level: str) -> Iterator[Case]:
     for dtype in _gallery.dtypes(target, level):
         field = "complex" if dtype.startswith("complex") else "real"
-        for shape in _gallery.SHAPES if level == "full" else (_gallery.TALL,):
+        every = level == "full" and _gallery.is_double(dtype)
+        for shape in _gallery.SHAPES if every else (_gallery.TALL,):
             yield Case(m.batch(*mixed(shape, field)), dtype)
     yield Case(m.batch(m.integers(2, 2, seed=12), m.integers(2, 2, seed=13)))
-    yield Case(m.batch(*large()))
+    yield Case(m.batch(*large(_gallery.LARGE_TALL, "real")))
+    if level == "full":
+        yield Case(m.batch(*large(_gallery.LARGE_WIDE, "complex")), "complex128")
 
 
 @check("P17", needs=("pinv", "batches"), cases=_batches)
@@ -111,6 +113,9 @@ def _poisoned(target: Target, level: str) -> Iterator[Case]:
                     m.poisoned(m.spectrum(*shape, kappa=10.0, field=field), value, 2, 1), dtype
                 )
     yield Case(m.poisoned(m.integers(1, 1), "nan"))
+    for case in _gallery.fast(target, level):
+        for value in ("nan", "inf"):
+            yield Case(m.poisoned(case.recipe, value, 2, 1), case.dtype)
 
 
 @check("P11", cases=_poisoned)

@@ -49,9 +49,7 @@ def _relative(target: Target, level: str) -> Iterator[Case]:
                 values = (1.0, 0.5, 0.25, 0.125, value)
                 recipe = m.of_values(*shape, values, field=field)
                 yield Case(recipe, dtype, f"rtol {name}", (2.0**-10,))
-    for shape in (_gallery.COLUMNS_17, _gallery.SQUARE_33, _gallery.ROWS_17)[
-        : 3 if level == "full" else 1
-    ]:
+    for shape in _gallery.LARGE[level]["float64"]:
         # Large enough for a fast algorithm, which must not accept what the cutoff drops.
         for name, value in _around(2.0**-10).items():
             many = (1.0, 0.5, 0.25, *(0.125,) * (min(shape) - 4), value)
@@ -157,8 +155,8 @@ def atol_of_each_item(target: Target, case: Case) -> None:
     """An array atol too; the default rtol is 0 exactly for the items whose atol is positive."""
     _item_by_item(target, case, atol=(2.0**-4, 2.0**-4, 2.0**-9))
     tiny = m.diagonal((1.0, 0.5, 2.0**-53), *_gallery.TALL)
-    both = Case(m.batch(tiny, tiny))
-    _item_by_item(target, both, atol=(0.0, 2.0**-100))
+    both = Case(m.batch(tiny, tiny, tiny))
+    _item_by_item(target, both, atol=(0.0, 2.0**-100, 0.0))
 
 
 @check("P4", needs=("pinv", "rcond"), cases=_one_batch)

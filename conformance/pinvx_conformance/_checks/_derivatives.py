@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,43 +16,59 @@ from pinvx_conformance._oracle import truth
 from pinvx_conformance._recipe import Recipe
 from pinvx_conformance._targets import Target
 
+TALL, SQUARE, WIDE = _gallery.SHAPES
+
+# Nothing takes a library that compiles as long as derivatives do, shape by shape. Single precision
+# differs from double in its rounding alone; the quick choice has all shapes, and both fields.
+Shapes = Mapping[str, Mapping[str, tuple[tuple[int, int], ...]]]
+FIRST: Shapes = {
+    "quick": {"float64": (TALL, SQUARE), "complex128": (WIDE,)},
+    "full": {
+        "float64": (TALL, SQUARE, WIDE),
+        "complex128": (WIDE, SQUARE, TALL),
+        "float32": (WIDE,),
+        "complex64": (TALL,),
+    },
+}
+SECOND: Shapes = {
+    "quick": {"float64": (TALL,)},
+    "full": {"float64": (TALL, WIDE), "complex128": (WIDE,), "float32": (WIDE,)},
+}
+
 
 def recipes(dtype: str, level: str) -> Iterator[Recipe]:
-    """Yield constant-rank matrices: full, deficient, and with repeated, zero and single σ.
-
-    A library that compiles spends its time here, shape by shape. Single precision differs from
-    double in its rounding alone, so it has the tall and the wide shape and no special ones.
-    """
+    """Yield constant-rank matrices: full, deficient, and with repeated, zero and single σ."""
     field = "complex" if dtype.startswith("complex") else "real"
-    double = dtype in ("float64", "complex128")
-    every = (level == "full" and double) or dtype == "float64"
-    shapes: tuple[tuple[int, int], ...] = _gallery.SHAPES if every else (_gallery.TALL,)
-    if level == "full" and not double:
-        shapes = (_gallery.TALL, _gallery.WIDE)
+    shapes = FIRST[level].get(dtype, ())
     for shape in shapes:
         yield m.spectrum(*shape, kappa=10.0, field=field, seed=4)
         yield m.low_rank(*shape, 3, field=field)
-    # Repeated singular values, the undoing of every gradient that goes through the SVD.
-    yield m.spectrum(*_gallery.TALL, kappa=10.0, profile="repeated", field=field)
-    if every:
-        yield m.diagonal((1.0,) * 6)
-        yield m.diagonal((2.0, 2.0, 0.0, 0.0, 1.0), *_gallery.TALL)
-        yield m.zeros(*_gallery.TALL)
-        yield m.integers(1, 1, seed=1)
-    if level == "full":
-        yield m.spectrum(*_gallery.TALL, kappa=1e3, field=field)
-        if double:
-            yield m.integers(1, 12, field=field)
-            yield m.integers(12, 1, field=field)
-            yield m.zeros(1, 1)
-            yield m.low_rank(6, 6, 1, field=field)
+    for shape in shapes[:1]:
+        # Repeated singular values, the undoing of every gradient that goes through the SVD.
+        yield m.spectrum(*shape, kappa=10.0, profile="repeated", field=field)
+        yield m.diagonal((1.0,) * 5, *shape)
+        yield m.diagonal((2.0, 2.0, 0.0, 0.0, 1.0), *shape)
+        yield m.zeros(*shape)
+        if level == "full":
+            yield m.spectrum(*shape, kappa=1e3, field=field)
+            yield m.low_rank(*shape, 1, field=field)
+    if level == "full" and dtype == "float64":
+        yield m.integers(1, 12)
+        yield m.integers(12, 1)
+        yield m.zeros(12, 1)
+
+
+def large(dtype: str, level: str) -> Iterator[Recipe]:
+    """Yield the like where the value comes from a fast algorithm, if there is one."""
+    if level == "full" and dtype == "float64":
+        yield m.integers(*_gallery.LARGE_TALL, seed=63)
+        yield m.low_rank(*_gallery.LARGE_TALL, 19)
 
 
 def _cases(target: Target, level: str) -> Iterator[Case]:
     for dtype in _gallery.dtypes(target, level):
-        # A library that compiles spends its time here: the quick choice has one precision.
-        if level == "full" or dtype in ("float64", "complex128"):
-            yield from (Case(recipe, dtype) for recipe in recipes(dtype, level))
+        for recipe in (*recipes(dtype, level), *large(dtype, level)):
+            yield Case(recipe, dtype)
 
 
 def direction(case: Case, shape: tuple[int, ...] | None = None, seed: int = 31) -> Recipe:
@@ -168,12 +184,8 @@ def forward_and_reverse_agree(target: Target, case: Case) -> Measurement:
 
 def _second(target: Target, level: str) -> Iterator[Case]:
     for dtype in _gallery.dtypes(target, level):
-        double = dtype in ("float64", "complex128")
-        if dtype != "float64" and level == "quick":
-            continue
-        for recipe in recipes(dtype, "quick"):
-            # In single precision one shape, which compiles once; in double all of them.
-            if recipe.shape == _gallery.TALL or (level == "full" and double):
+        for recipe in recipes(dtype, level):
+            if recipe.shape in SECOND[level].get(dtype, ()):
                 yield Case(recipe, dtype)
 
 

@@ -27,6 +27,8 @@ def _cases(target: Target, level: str) -> Iterator[Case]:
             yield Case(m.zeros(6, 6), dtype)
             yield Case(m.hermitian((1.0,) * 6, field=field), dtype)
             yield Case(m.hermitian((1.0, -1.0, 1e-3, -1e-3, 1.0, 1.0), field=field), dtype)
+            if dtype == "float64":
+                yield Case(m.hermitian(DEFICIENT * _gallery.TIMES, field=field), dtype)
 
 
 @check("P8", needs=("pinv", "hermitian"), cases=_cases)

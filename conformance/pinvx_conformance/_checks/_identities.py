@@ -8,6 +8,7 @@ P6, amplified by what is multiplied onto it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -106,33 +107,61 @@ def unitary_factors(target: Target, case: Case) -> Measurement:
     return _identity(case, pinv(u @ a @ v), expected, "(UAV)⁺ − VᴴA⁺Uᴴ")
 
 
-@check("P16", cases=_cases)
+def _of_large_ones(target: Target, level: str) -> Iterator[Case]:
+    """Yield the matrices that are parts of large ones in a shape that their dtype has."""
+    for case in _cases(target, level):
+        rows, columns = (_gallery.TIMES * n for n in case.recipe.shape)
+        if (rows, columns) in _gallery.LARGE[level].get(case.dtype, ()):
+            yield case
+
+
+def _products(target: Target, level: str) -> Iterator[Case]:
+    factor = m.integers(_gallery.TIMES, _gallery.TIMES, seed=53)
+    yield Case(m.kronecker(m.integers(3, 3, seed=53), m.integers(2, 2, seed=53)))
+    for case in _of_large_ones(target, level):
+        yield replace(case, recipe=m.kronecker(case.recipe, factor))
+
+
+@check("P16", cases=_products)
 def kronecker_product(target: Target, case: Case) -> Measurement:
     """(A⊗B)⁺ = A⁺⊗B⁺."""
-    pinv, a = _pinv(target, case), case.recipe.array(case.dtype)
-    b = m.integers(2, 3, seed=53).array(case.dtype)
-    what = "(A⊗B)⁺ − A⁺⊗B⁺"
+    pinv, together = _pinv(target, case), case.recipe.array(case.dtype)
+    a, b = (one.array(case.dtype) for one in case.recipe.positional)
+    # The one factor is judged by its own κ, and the other's comes on top.
     condition = float(np.linalg.cond(b))
-    return _identity(case, pinv(np.kron(a, b)), np.kron(pinv(a), pinv(b)), what, condition**2)
+    left, right = pinv(together), np.kron(pinv(a), pinv(b))
+    return _identity(_of_first(case), left, right, "(A⊗B)⁺ − A⁺⊗B⁺", condition**2)
 
 
-@check("P16", cases=_cases)
+def _blocks(target: Target, level: str) -> Iterator[Case]:
+    first, second = (m.integers(3, 3, seed=seed) for seed in (53, 54))
+    yield Case(m.block_diagonal(first, second))
+    for case in _of_large_ones(target, level):
+        field = "complex" if case.dtype.startswith("complex") else "real"
+        seeds = range(55, 54 + _gallery.TIMES)
+        others = (m.integers(*case.recipe.shape, field=field, seed=seed) for seed in seeds)
+        yield replace(case, recipe=m.block_diagonal(case.recipe, *others))
+
+
+@check("P16", cases=_blocks)
 def block_diagonal(target: Target, case: Case) -> Measurement:
-    """Diag(A, B)⁺ = diag(A⁺, B⁺)."""
-    pinv, a = _pinv(target, case), case.recipe.array(case.dtype)
-    b = m.integers(2, 3, seed=53).array(case.dtype)
-
-    def both(x: Any, y: Any) -> Any:
-        out = np.zeros((x.shape[0] + y.shape[0], x.shape[1] + y.shape[1]), dtype=x.dtype)
-        out[: x.shape[0], : x.shape[1]] = x
-        out[x.shape[0] :, x.shape[1] :] = y
-        return out
-
-    together = both(a, b)
+    """Diag(A, B, …)⁺ = diag(A⁺, B⁺, …)."""
+    pinv, together = _pinv(target, case), case.recipe.array(case.dtype)
     values = np.linalg.svd(together, compute_uv=False)
     condition = float(values[0] / np.min(values[values > 1e-4 * values[0]]))
-    what = "diag(A, B)⁺ − diag(A⁺, B⁺)"
-    return _identity(case, pinv(together), both(pinv(a), pinv(b)), what, condition)
+    apart = np.zeros(together.shape[::-1], dtype=together.dtype)
+    i = j = 0
+    for one in case.recipe.positional:
+        block = pinv(one.array(case.dtype))
+        apart[i : i + block.shape[0], j : j + block.shape[1]] = block
+        i, j = i + block.shape[0], j + block.shape[1]
+    what = "diag(A, B, …)⁺ − diag(A⁺, B⁺, …)"
+    return _identity(_of_first(case), pinv(together), apart, what, condition**2)
+
+
+def _of_first(case: Case) -> Case:
+    """Return the case of the first matrix that a larger one is made of."""
+    return replace(case, recipe=case.recipe.positional[0])
 
 
 @check("P16", cases=_cases)

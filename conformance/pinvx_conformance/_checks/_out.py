@@ -22,6 +22,7 @@ def _cases(target: Target, level: str) -> Iterator[Case]:
             yield Case(recipe, dtype)
             if target.claims("batches"):
                 yield Case(m.batch(recipe, m.low_rank(*shape, 3, field=field)), dtype, "batch")
+    yield from _gallery.fast(target, level)
 
 
 def _call(target: Target, given: Any, **options: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pinvx_conformance import _gallery
+from pinvx_conformance import _evaluate, _gallery
 from pinvx_conformance import matrices as m
 from pinvx_conformance._check import Case, check, expect
 from pinvx_conformance._checks._lstsq import rhs_of
@@ -17,17 +17,17 @@ from pinvx_conformance._targets import Target
 
 
 def _once(target: Target, case: Case) -> Any:
-    assert target.pinv is not None  # the check needs it
     given = target.library.asarray(case.recipe.array(case.dtype), case.dtype)
-    return target.library.to_numpy(target.pinv(given))
+    return _evaluate.answer(target, given).x
 
 
 def _cases(target: Target, level: str) -> Iterator[Case]:
-    return _gallery.few(target, level)
+    yield from _gallery.few(target, level)
+    yield from _gallery.fast(target, level)
 
 
 def _systems(target: Target, level: str) -> Iterator[Case]:
-    yield from _gallery.few(target, level)
+    yield from _cases(target, level)
     # A rank that is decided by pivoting has to be decided the same way each time.
     yield Case(m.diagonal((4.0, 0.0, -2.0, 0.5, 0.0, 1.0)))
 

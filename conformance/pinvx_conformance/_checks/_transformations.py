@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pinvx_conformance import _bounds, _calculus
+from pinvx_conformance import _bounds, _calculus, _gallery
 from pinvx_conformance import matrices as m
 from pinvx_conformance._check import Case, Measurement, check, worst
-from pinvx_conformance._checks._batches import mixed
+from pinvx_conformance._checks._batches import large, mixed
 from pinvx_conformance._checks._derivatives import direction, distance
 from pinvx_conformance._oracle import solution, truth
 from pinvx_conformance._targets import Target
@@ -36,7 +36,15 @@ def _transformed(target: Target, case: Case, f: Callable[[Any], Any]) -> Any:
     return target.library.to_numpy(transform(f, given))
 
 
-@check("P14", needs=("pinv", "transformations"), cases=_stacks)
+def _and_large(target: Target, level: str) -> Iterator[Case]:
+    yield from _stacks(target, level)
+    if level == "full":
+        for name in target.library.transformations:
+            recipe = m.batch(*large(_gallery.LARGE_TALL, "real"))
+            yield Case(recipe, "float64", name, (name,))
+
+
+@check("P14", needs=("pinv", "transformations"), cases=_and_large)
 def of_pinv(target: Target, case: Case) -> Measurement:
     """Transform(pinv)(batch), each item against the truth."""
     assert target.pinv is not None  # the check needs it
@@ -95,7 +103,7 @@ def with_a_nan(target: Target, case: Case) -> Measurement:
 def _jacobian_cases(target: Target, level: str) -> Iterator[Case]:
     del level
     for name in target.library.jacobians:
-        for recipe in (m.integers(3, 2, seed=1), m.low_rank(3, 3, 2), m.diagonal((1.0,) * 3)):
+        for recipe in (m.integers(3, 2, seed=1), m.low_rank(3, 2, 1), m.diagonal((1.0,) * 2, 3, 2)):
             yield Case(recipe, "float64", name, (name,))
 
 

@@ -80,18 +80,24 @@ def expect_rank(found: Any, expected: int, known: Truth) -> None:
     )
 
 
+def _ends(dtype: str) -> tuple[int, int]:
+    """Entries from 1 to 9: exact from 2^low on; above 2^high the answer is subnormal."""
+    return (-1016, 950) if _gallery.is_double(dtype) else (-120, 90)
+
+
 def _scaled(target: Target, level: str) -> Iterator[Case]:
     for dtype in _gallery.dtypes(target, level):
         field = "complex" if dtype.startswith("complex") else "real"
-        single = dtype in ("float32", "complex64")
-        # Entries from 1 to 9: exact from 2^low on; above 2^high the answer is subnormal.
-        low, high = (-120, 90) if single else (-1016, 950)
+        low, high = _ends(dtype)
         inner = (low // 2, high // 2) if level == "quick" else (low // 2, -10, 10, high // 2)
         bases = [m.integers(*s, field=field, seed=5) for s in _gallery.SHAPES]
         bases += [m.low_rank(*s, 3, field=field) for s in _gallery.SHAPES]
         for exponent in (low, *inner, high):
             for base in bases[:: 1 if level == "full" else 2]:
                 yield Case(m.scaled(base, exponent), dtype)
+    for case in _gallery.fast(target, level):
+        for exponent in _ends(case.dtype):
+            yield Case(m.scaled(case.recipe, exponent), case.dtype)
 
 
 @check("P12", cases=_scaled)
@@ -123,7 +129,7 @@ def _one_subnormal(target: Target, level: str) -> Iterator[Case]:
     del level
     for dtype, tiny in (("float32", 2.0**-140), ("float64", 2.0**-1060)):
         if dtype in target.library.dtypes:
-            yield Case(m.diagonal((1.0, tiny, 0.5)), dtype)
+            yield Case(m.diagonal((1.0, tiny, 0.5), *_gallery.TALL), dtype)
 
 
 @check("P12", cases=_one_subnormal)

@@ -100,7 +100,9 @@ class Library:
         """Ship a NumPy array to the library, bit for bit."""
         a = np.array(a, order="C")
         where = device if device is not None else self.device
-        x = self.xp.asarray(a) if where is None else self.xp.asarray(a, device=where)
+        # Where the dtype is named, JAX ships the array without a program compiled for its shape.
+        options = {"dtype": self.dtype(str(a.dtype))} | ({} if where is None else {"device": where})
+        x = self.xp.asarray(a, **options)
         wanted = dtype or str(a.dtype)
         if wanted != str(a.dtype):
             x = self.xp.astype(x, self.dtype(wanted))
