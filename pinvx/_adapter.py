@@ -55,6 +55,16 @@ class Rule(Protocol):
         """Which outputs have a derivative."""
 
 
+class Composed(Protocol):
+    """A function of arrays whose derivatives are those of the rules that it is composed of."""
+
+    def value(self, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
+        """Compute the outputs in the fastest way."""
+
+    def composed(self, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
+        """Compute them by `Adapter.differentiable` and `Adapter.constant`."""
+
+
 _QUIET = nullcontext()
 
 
@@ -190,6 +200,10 @@ class Adapter:
             xp.concat([x, y], axis=0), xp.where(taken, x.shape[0] + order, places), axis=0
         )
 
+    def in_rows(self, x: Array) -> Array:
+        """Return `x` as it lies in memory: a compiler is not to choose another order, and copy."""
+        return x
+
     # Values that decide.
 
     def branches(self, a: Array) -> bool:
@@ -246,7 +260,7 @@ class Adapter:
         """Evaluate `rule` so that the library's automatic differentiation uses its derivatives."""
         return rule.value(self, *inputs)
 
-    def composed(self, rule: Any, *inputs: Any) -> tuple[Array, ...]:
+    def composed(self, rule: Composed, *inputs: Any) -> tuple[Array, ...]:
         """Return ``rule.value``, or ``rule.composed`` where derivatives may be asked for."""
         return rule.value(self, *inputs)
 

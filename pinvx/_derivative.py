@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ._adapter import Adapter
-from ._factor._factor import Factor, apply, ranks
+from ._factor._factor import Factor, ranks, solve
 from ._factor._ladder import is_small, ladder, ladder_of_pinv
+from ._factor._least_squares import least_squares
+from ._factor._svd import svd
 from ._typing import Array
 
 Algorithm: TypeAlias = Callable[[Adapter, Array, Any, Any], Factor]
@@ -181,9 +183,7 @@ class Solve:
     """
 
     refine: bool
-    """Whether to solve once more for what is left of b: an inverse, or the normal equations, lose
-    more of the solution than of A⁺, and get it back so (Å. Björck, Linear Algebra Appl. 88/89
-    (1987), 31–48)."""
+    """Whether W and Z may come from a faster way than a decomposition, see `solve`."""
 
     differentiable = (True,)
 
@@ -191,12 +191,8 @@ class Solve:
         self, lib: Adapter, a: Array, b: Array, w: Array | None, z: Array | None
     ) -> tuple[Array]:
         """Compute A⁺b."""
-        x = apply(lib, w, z, b)
-        if self.refine and not (
-            lib.readable(a) and is_small(lib, a)
-        ):  # small ones come from the decomposition
-            x = x + apply(lib, w, z, b - lib.matmul(a, x))
-        return (x,)
+        decomposed = lib.readable(a) and is_small(lib, a)
+        return (solve(lib, a, b, w, z, refine=self.refine and not decomposed),)
 
     def jvp(
         self,
@@ -312,6 +308,43 @@ class Residuals:
             sum_to(lib, b_bar, b.shape) if needed[1] else None,
             None,
         )
+
+
+@dataclass(frozen=True)
+class Lstsq:
+    """(A, b, rtol, atol) -> (x, ‖b − A x‖² for each column, rank, σ).
+
+    Where derivatives may be asked for it is composed of the rules above, which keep A⁺ in factored
+    form. Otherwise nothing is kept, and σ is None.
+    """
+
+    algorithm: Algorithm
+
+    def value(
+        self, lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any
+    ) -> tuple[Array, Array, Array, Array | None]:
+        """Solve without a derivative."""
+        traced_batch = a.ndim > 2 and not lib.readable(a)  # `traced` mends single matrices
+        if self.algorithm is svd or traced_batch or a.shape[:-2] != b.shape[:-2]:
+            return self.composed(lib, a, b, rtol, atol)
+        b = _marked(b)
+        solved = least_squares(lib, a, b, rtol, atol)
+        return solved.x, solved.squares, solved.rank, None
+
+    def composed(
+        self, lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any
+    ) -> tuple[Array, Array, Array, Array | None]:
+        """Solve by rules that have derivatives."""
+        b = _marked(b)
+        w, z, rank, s = lib.constant(Factorize(self.algorithm), a, rtol, atol)
+        (x,) = lib.differentiable(Solve(refine=self.algorithm is not svd), a, b, w, z)
+        (residuals,) = lib.differentiable(Residuals(), a, b, x)
+        return x, residuals, rank, s
+
+
+def _marked(b: Array) -> Array:
+    """Return b with NaN for an infinity: a solution would have infinities of unknown signs."""
+    return b + (b - b)
 
 
 def _real_dot(lib: Adapter, x: Array, y: Array) -> Array:

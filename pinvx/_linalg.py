@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from . import _arguments as arguments
-from ._derivative import Factorize, Pinv, Residuals, Solve
+from ._derivative import Lstsq, Pinv
 from ._factor._eigh import from_lower_triangle
 from ._factor._svd import svd
 from ._tolerance import default, tolerances
@@ -226,11 +226,7 @@ def lstsq(
         algorithm = svd
     rtol, atol = tolerances(lib, a, known, "lstsq", rtol=rtol, atol=atol, rcond=rcond)
     with lib.quiet():
-        # A column of b with an infinity gives NaN, not infinities whose signs nobody knows.
-        b = e.b + (e.b - e.b)
-        w, z, rank, s = lib.constant(Factorize(algorithm), a, rtol, atol)
-        (x,) = lib.differentiable(Solve(refine=algorithm is not svd), a, b, w, z)
-        (residuals,) = lib.differentiable(Residuals(), a, b, x)
+        x, residuals, rank, s = lib.composed(Lstsq(algorithm), a, e.b, rtol, atol)
 
     if e.is_vector:
         x, residuals = x[..., 0], residuals[..., 0]

@@ -73,6 +73,8 @@ def test_an_adapter_needs_only_what_is_public(path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pinvx"):
             if (path.stem, node.module) == ("_torch_operators", "pinvx._derivative"):
                 continue  # operators have to be there before the first rule arrives
+            if (path.stem, node.module) == ("_torch_host", "pinvx._dispatch"):
+                continue  # an adapter knows no other one, and asks for that of NumPy's arrays
             assert node.module == "pinvx"
             assert {alias.name for alias in node.names} <= set(pinvx.__all__)
 

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
+from jax.experimental.layout import Layout, with_layout_constraint
 from jax.sharding import NamedSharding, PartitionSpec
 
 from pinvx import Adapter, Rule
@@ -67,6 +68,17 @@ class JaxAdapter(Adapter):
         traced; but blocks that no device shares with another are decomposed where they are.
         """
         return math.gcd(rows, jax.device_count()) if isinstance(rows, int) else 1
+
+    def in_rows(self, x: Any) -> Any:
+        """Return `x` in rows.
+
+        The operands of a branch would get the order that the first of the branches likes, LAPACK's
+        columns, and the others would copy them back. Of an array on several devices that would take
+        all of it to each.
+        """
+        if jax.device_count() > 1:
+            return x
+        return with_layout_constraint(x, Layout(tuple(range(x.ndim))))
 
     def branches(self, a: Any) -> bool:
         """Tell whether `branch` can be traced: not if a shape is symbolic, as in `jax.export`.
@@ -138,8 +150,8 @@ class JaxAdapter(Adapter):
         return compiled(*inputs)
 
     def composed(self, rule: Any, *inputs: Any) -> tuple[Any, ...]:
-        """Evaluate the rule by its parts."""
-        return rule.composed(self, *inputs)
+        """Evaluate the rule as one compiled function, which is that of its parts in derivatives."""
+        return self.differentiable(rule, *inputs)
 
     def constant(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule with its derivative.
@@ -180,6 +192,8 @@ def _jvp(
     rule: Rule, lib: JaxAdapter, inputs: tuple[Any, ...], tangents: tuple[Any, ...]
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     # JAX makes the reverse mode out of this, by transposing what is linear in the tangents.
+    if hasattr(rule, "composed"):
+        return _jvp_of_parts(rule, lib, inputs, tangents)
     outputs = _with_derivative(rule, lib, *inputs)
     known = tuple(None if isinstance(dx, SymbolicZero) else dx for dx in tangents)
     with _settings():
@@ -187,6 +201,20 @@ def _jvp(
     return outputs, tuple(
         _zero_tangent(x) if dx is None else dx for x, dx in zip(outputs, derivative, strict=True)
     )
+
+
+def _jvp_of_parts(
+    rule: Any, lib: JaxAdapter, inputs: tuple[Any, ...], tangents: tuple[Any, ...]
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return outputs and tangents of a rule that is composed of others."""
+    varied = [i for i, dx in enumerate(tangents) if not isinstance(dx, SymbolicZero | None)]
+
+    def of_varied(*values: Any) -> tuple[Any, ...]:
+        known = dict(zip(varied, values, strict=True))
+        with _settings():
+            return rule.composed(lib, *(known.get(i, x) for i, x in enumerate(inputs)))
+
+    return jax.jvp(of_varied, [inputs[i] for i in varied], [tangents[i] for i in varied])
 
 
 def _value(rule: Rule, lib: JaxAdapter, *inputs: Any) -> tuple[Any, ...]:
@@ -229,6 +257,13 @@ def _in_batches(rule: Rule, lib: JaxAdapter) -> Any:
             x if x is None or is_mapped else x[None]
             for x, is_mapped in zip(inputs, mapped, strict=True)
         ]
+        if not mapped[0] and mapped[1] and hasattr(rule, "composed"):
+            # One A goes with many b, and is factorized once.
+            with _settings():
+                outputs = rule.composed(lib, *batched)
+            return jax.tree.map(lambda x: jnp.broadcast_to(x, (size, *x.shape[1:])), outputs), (
+                jax.tree.map(lambda _: True, outputs)
+            )
         # The batch is that of A, also where one A goes with many tolerances.
         batched[0] = jnp.broadcast_to(batched[0], (size, *batched[0].shape[1:]))
         outputs = _in_batches(rule, lib)(*batched)

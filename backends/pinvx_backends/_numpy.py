@@ -35,6 +35,11 @@ class NumpyAdapter(Adapter):
         """Return None: there is one device."""
         return
 
+    def integer(self, number: int, a: Any) -> Any:
+        """Return an array of no dimension with this number."""
+        del a
+        return np.asarray(number)
+
     def adjoint(self, x: Any) -> Any:
         """Return the conjugate transpose; a real array is not copied."""
         return x.mT.conj() if x.dtype.kind == "c" else x.mT
@@ -49,6 +54,10 @@ class NumpyAdapter(Adapter):
         `numpy.linalg.inv` raises for the whole batch; what it calls does not.
         """
         return _umath_linalg.inv(x)
+
+    def solve(self, a: Any, b: Any) -> Any:
+        """Return A⁻¹B, with NaN for the singular matrices of a batch alone."""
+        return _umath_linalg.solve(a, b)
 
     def cholesky(self, x: Any) -> Any:
         """Return the lower Cholesky factor, with NaN for the matrices without one alone."""
@@ -68,6 +77,10 @@ class NumpyAdapter(Adapter):
             return np.sqrt(np.vdot(flat, flat).real)
         flat = x.reshape(*x.shape[:-2], -1)
         return np.sqrt(np.vecdot(flat, flat).real)
+
+    def column_norms(self, x: Any) -> Any:
+        """Return the 2-norm of each column, in the real dtype."""
+        return np.sqrt(np.vecdot(x, x, axis=-2).real)
 
     def on_host(self, a: Any) -> bool:
         """Return True."""

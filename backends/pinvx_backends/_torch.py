@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import array_api_compat.torch
@@ -12,6 +13,7 @@ from torch.autograd import forward_ad
 from pinvx import Adapter, Rule
 
 from ._torch_autograd import apply
+from ._torch_host import by_numpy, suits
 from ._torch_namespace import with_own_functions
 from ._torch_operators import call, register
 
@@ -52,6 +54,10 @@ class TorchAdapter(Adapter):
         """Return the device."""
         return x.device
 
+    def integer(self, number: int, a: torch.Tensor) -> torch.Tensor:
+        """Return a tensor of no dimension with this number, where `a` is."""
+        return torch.tensor(number, device=a.device)
+
     def adjoint(self, x: torch.Tensor) -> torch.Tensor:
         """Return the conjugate transpose; a real tensor is not copied.
 
@@ -80,12 +86,18 @@ class TorchAdapter(Adapter):
         """Return the inverse; a singular matrix raises nothing, and reads nothing back."""
         return torch.linalg.inv_ex(x).inverse
 
+    def solve(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Return A⁻¹B; a singular matrix raises nothing, and reads nothing back."""
+        return torch.linalg.solve_ex(a, b).result
+
     def cholesky(self, x: torch.Tensor) -> torch.Tensor:
         """Return the lower Cholesky factor; a failure raises nothing, and reads nothing back."""
         return torch.linalg.cholesky_ex(x).L
 
     def inv_lower(self, x: torch.Tensor) -> torch.Tensor:
         """Return the inverse of each lower triangular matrix."""
+        if x.shape[-1] <= 4 and x.ndim > 2:  # elimination has loops of its own for many tiny ones
+            return self.inv(x)
         identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
         return torch.linalg.solve_triangular(x, identity, upper=False)
 
@@ -99,6 +111,10 @@ class TorchAdapter(Adapter):
     def norm(self, x: torch.Tensor) -> torch.Tensor:
         """Return ‖x‖_F of each matrix, in the real dtype."""
         return torch.linalg.vector_norm(x, dim=None if x.ndim == 2 else (-2, -1))
+
+    def column_norms(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the 2-norm of each column, in the real dtype."""
+        return torch.linalg.vector_norm(x, dim=-2)
 
     def on_host(self, a: torch.Tensor) -> bool:
         """Tell whether `a` is on the CPU, and its values can be read."""
@@ -126,8 +142,14 @@ class TorchAdapter(Adapter):
         if _transformed():
             return call(rule, inputs)
         if _differentiated(inputs):
-            return apply(rule.value, rule, self, inputs)
-        return rule.value(self, *inputs)
+            return apply(partial(_value, rule), rule, self, inputs)
+        return _value(rule, self, *inputs)
+
+    def composed(self, rule: Any, *inputs: Any) -> tuple[Any, ...]:
+        """Evaluate the rule at once, or by its parts where there are derivatives or graphs."""
+        if _transformed() or _differentiated(inputs):
+            return rule.composed(self, *inputs)
+        return _value(rule, self, *inputs)
 
     def constant(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate a rule outside of every graph."""
@@ -136,8 +158,8 @@ class TorchAdapter(Adapter):
         if _differentiated(inputs):
             with torch.no_grad(), forward_ad._set_fwd_grad_enabled(False):
                 constants = [x.detach() if isinstance(x, torch.Tensor) else x for x in inputs]
-                return rule.value(self, *constants)
-        return rule.value(self, *inputs)
+                return _value(rule, self, *constants)
+        return _value(rule, self, *inputs)
 
     def write(self, out: torch.Tensor, x: torch.Tensor, function: str) -> torch.Tensor:
         """Copy into `out`, under PyTorch's rule that `out` takes no part in differentiation."""
@@ -147,6 +169,11 @@ class TorchAdapter(Adapter):
                 "would not carry. Hint: leave `out` away, or call under torch.no_grad()."
             )
         return out.copy_(x)
+
+
+def _value(rule: Rule, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
+    """Compute the outputs of a rule."""
+    return by_numpy(rule.value, *inputs) if suits(inputs) else rule.value(lib, *inputs)
 
 
 # A product of float64 matrices is never reduced, neither by the switches nor by autocast.

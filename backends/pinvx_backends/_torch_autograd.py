@@ -11,6 +11,8 @@ from torch.autograd import forward_ad
 
 from pinvx import Adapter, Rule
 
+from ._torch_host import by_numpy, suits
+
 
 def apply(
     evaluate: Callable[..., tuple[Any, ...]], rule: Rule, lib: Adapter, inputs: tuple[Any, ...]
@@ -63,8 +65,15 @@ class _Node(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> tuple[torch.Tensor | None, ...]:
-        needed = ctx.needs_input_grad[3:]
-        return None, None, None, *ctx.rule.vjp(ctx.lib, *_saved(ctx), cotangents, needed)
+        inputs, outputs = _saved(ctx)
+        arguments = (inputs, outputs, cotangents, ctx.needs_input_grad[3:])
+        # Where nobody differentiates what is computed here, it is like any other value.
+        plain = not torch.is_grad_enabled() and forward_ad._current_level < 0
+        if plain and suits((*inputs, *outputs, *cotangents)):
+            gradients = by_numpy(ctx.rule.vjp, *arguments)
+        else:
+            gradients = ctx.rule.vjp(ctx.lib, *arguments)
+        return None, None, None, *gradients
 
 
 # `Function.apply` without what it does for `torch.func`, which looks up a signature at every call:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .._adapter import Adapter
 from .._typing import Array
+
+T = TypeVar("T", bound=tuple[Any, ...])
 
 
 class Refused(NamedTuple):
@@ -32,7 +34,7 @@ class Refused(NamedTuple):
         flat = xp.reshape(xp.broadcast_to(x, (*self.batch, *inner)), (-1, *inner))
         return xp.take(flat, self.index, axis=0)
 
-    def insert(self, first: Any, below: Any) -> Any:
+    def insert(self, first: T, below: T) -> T:
         """Put the results of the refused in their places among those of the accepted.
 
         Both are tuples whose first three fields are arrays of the batch, or None.
@@ -48,7 +50,7 @@ class Refused(NamedTuple):
         return _pairwise(together, first, below)
 
 
-def merged(lib: Adapter, accepted: Array, first: Any, other: Any) -> Any:
+def merged(lib: Adapter, accepted: Array, first: T, other: T) -> T:
     """Take the accepted from `first` and the rest from `other`, both of the whole batch."""
 
     def together(x: Array | None, y: Array | None) -> Array | None:
@@ -60,5 +62,5 @@ def merged(lib: Adapter, accepted: Array, first: Any, other: Any) -> Any:
     return _pairwise(together, first, other)
 
 
-def _pairwise(together: Any, first: Any, other: Any) -> Any:
+def _pairwise(together: Any, first: T, other: T) -> T:
     return type(first)(*(together(x, y) for x, y in zip(first[:3], other[:3], strict=True)))

@@ -61,10 +61,23 @@ def apply(lib: Adapter, w: Array | None, z: Array | None, b: Array) -> Array:
     return y if w is None else lib.matmul(w, y)
 
 
+def solve(
+    lib: Adapter, a: Array, b: Array, w: Array | None, z: Array | None, refine: bool
+) -> Array:
+    """Return A⁺b, given A⁺ = W Zᴴ.
+
+    `refine` is to solve once more for what is left of b: an inverse, or the normal equations, lose
+    more of the solution than of A⁺, and get it back so (Å. Björck, Linear Algebra Appl. 88/89
+    (1987), 31–48).
+    """
+    x = apply(lib, w, z, b)
+    return x + apply(lib, w, z, b - lib.matmul(a, x)) if refine else x
+
+
 def ranks(lib: Adapter, rank: Array | int, a: Array) -> Array:
     """Return the rank as an array of the batch shape of `a`."""
     if not isinstance(rank, int):
         return rank
     if a.ndim == 2:
-        return lib.xp.asarray(rank, device=lib.device(a))
+        return lib.integer(rank, a)
     return lib.xp.full(tuple(a.shape[:-2]), rank, device=lib.device(a))

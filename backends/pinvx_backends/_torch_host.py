@@ -1,0 +1,87 @@
+"""Small tensors in host memory, computed by NumPy on the same memory.
+
+A call into PyTorch takes some microseconds, of which there is nothing to see in a product of large
+matrices. For small ones the calls are the cost, and NumPy's take a third.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from pinvx import Adapter
+from pinvx._dispatch import adapter_of
+
+# From here on (the entries of all inputs together) the library's own threads and kernels win.
+SMALL = 1 << 13
+
+try:
+    _HOST: Adapter | None = adapter_of(torch.empty(0, device="cpu").numpy(), "pinvx", "a")
+except (ImportError, RuntimeError):  # no NumPy here, or one that this PyTorch does not know
+    _HOST = None
+
+_TYPES = (torch.Tensor, torch.nn.Parameter)
+
+
+def _keys(x: torch.Tensor) -> int:
+    keys: int = torch._C._dispatch_keys(x).raw_repr()
+    return keys
+
+
+with torch.inference_mode():
+    _INFERENCE = _keys(torch.empty(0, device="cpu"))
+# Of tensors in host memory that are what they seem: not wrapped by a transformation, not conjugated
+# or negated in name alone, not without values.
+_ORDINARY = (_keys(torch.empty(0, device="cpu")), _INFERENCE)
+
+
+def suits(inputs: tuple[Any, ...]) -> bool:
+    """Tell whether all tensors among the inputs are small, ordinary, and in host memory."""
+    if _HOST is None:
+        return False
+    total = 0
+    for x in inputs:
+        if isinstance(x, torch.Tensor):
+            if type(x) not in _TYPES or _keys(x) not in _ORDINARY:
+                return False
+            total += x.numel()
+    # A mode of the user counts, prints or replaces operations, and must see them.
+    return total < SMALL and torch._C._len_torch_dispatch_stack() == 0
+
+
+def by_numpy(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> tuple[Any, ...]:
+    """Return ``function(lib, *arguments)`` for the adapter of NumPy, with tensors for its arrays.
+
+    Tensors may stand in tuples among the arguments; what is no tensor is passed through.
+    """
+    assert _HOST is not None
+    arrays = [_array(x) for x in arguments]
+    first = arrays[0][0] if isinstance(arrays[0], tuple) else arrays[0]
+    with _HOST.quiet():
+        results = function(_HOST, *arrays)
+    if first.dtype.name in _SINGLE.values():  # NumPy's decompositions return double precision
+        results = tuple(map(_rounded, results))
+    return tuple(map(_tensor, results))
+
+
+def _array(x: Any) -> Any:
+    if isinstance(x, torch.Tensor):
+        return (x.detach() if x.requires_grad else x).numpy()
+    return tuple(map(_array, x)) if isinstance(x, tuple) else x
+
+
+_SINGLE = {"float64": "float32", "complex128": "complex64"}
+
+
+def _rounded(x: Any) -> Any:
+    single = _SINGLE.get(x.dtype.name) if hasattr(x, "dtype") else None
+    return x if single is None else x.astype(single)
+
+
+def _tensor(x: Any) -> Any:
+    if x is None or isinstance(x, int):
+        return x
+    # A scalar of NumPy's is no array.
+    return torch.from_numpy(x) if x.ndim else torch.as_tensor(x, device="cpu")
