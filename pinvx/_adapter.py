@@ -180,9 +180,9 @@ class Adapter:
         """Return ‖x‖_F of each matrix, in the real dtype."""
         return self.xp.linalg.matrix_norm(x)
 
-    def column_norms(self, x: Array) -> Array:
-        """Return the 2-norm of each column, in the real dtype."""
-        return self.xp.linalg.vector_norm(x, axis=-2)
+    def column_squares(self, x: Array) -> Array:
+        """Return the squared 2-norm of each column, in the real dtype."""
+        return self.xp.linalg.vector_norm(x, axis=-2) ** 2
 
     def blocks(self, rows: int) -> int:
         """Return into how many blocks of equal height so many rows are best divided."""

@@ -58,9 +58,12 @@ def matrix(a: Array, function: str, name: str = "a") -> Matrix:
                 f"pass {name}[:, None] for one column, {name}[None, :] for one row",
             )
         )
-    dtype = _floating_dtype(lib, a, function, name)
+    dtype = a.dtype
     known = lib.precision(dtype)
-    assert known is not None  # `_floating_dtype` returns no other
+    if known is None:
+        dtype = default_dtype(lib.xp, a, function, name)
+        known = lib.precision(dtype)
+        assert known is not None  # `default_dtype` returns no other
     return Matrix(lib, astype(lib, a, known.compute), dtype, known)
 
 
@@ -116,18 +119,19 @@ def equations(a: Array, b: Array, function: str) -> Equations:
     if is_vector:
         b = b[:, None]
     batch = tuple(m.a.shape[:-2])
-    _broadcastable(batch, tuple(b.shape[:-2]), function)
+    if batch or b.ndim > 2:
+        _broadcastable(batch, tuple(b.shape[:-2]), function)
 
-    dtype, known = m.dtype, m.known
-    if b.dtype != dtype:
-        dtype = xp.result_type(dtype, _floating_dtype(lib, b, function, "b"))
-        promoted = lib.precision(dtype)
-        assert promoted is not None  # supported dtypes promote to supported dtypes
-        known = promoted
-    ndim = max(m.a.ndim, b.ndim)
-    a = with_ndim(lib, astype(lib, m.a, known.compute), ndim)
-    b = with_ndim(lib, astype(lib, b, known.compute), ndim)
-    return Equations(Matrix(lib, a, dtype, known), b, batch, b_shape, is_vector)
+    if b.dtype != m.dtype:
+        dtype = xp.result_type(m.dtype, _floating_dtype(lib, b, function, "b"))
+        known = lib.precision(dtype)
+        assert known is not None  # supported dtypes promote to supported dtypes
+        m = Matrix(lib, astype(lib, m.a, known.compute), dtype, known)
+    b = astype(lib, b, m.known.compute)
+    if m.a.ndim != b.ndim:
+        ndim = max(m.a.ndim, b.ndim)
+        m, b = m._replace(a=with_ndim(lib, m.a, ndim)), with_ndim(lib, b, ndim)
+    return Equations(m, b, batch, b_shape, is_vector)
 
 
 def algorithm(methods: dict[str, Algorithm], method: str, function: str) -> Algorithm:

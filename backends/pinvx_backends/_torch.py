@@ -112,9 +112,9 @@ class TorchAdapter(Adapter):
         """Return ‖x‖_F of each matrix, in the real dtype."""
         return torch.linalg.vector_norm(x, dim=None if x.ndim == 2 else (-2, -1))
 
-    def column_norms(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the 2-norm of each column, in the real dtype."""
-        return torch.linalg.vector_norm(x, dim=-2)
+    def column_squares(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the squared 2-norm of each column, in the real dtype."""
+        return torch.linalg.vector_norm(x, dim=-2).square()
 
     def on_host(self, a: torch.Tensor) -> bool:
         """Tell whether `a` is on the CPU, and its values can be read."""

@@ -61,7 +61,7 @@ def by_numpy(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> tuple
     first = arrays[0][0] if isinstance(arrays[0], tuple) else arrays[0]
     with _HOST.quiet():
         results = function(_HOST, *arrays)
-    if first.dtype.name in _SINGLE.values():  # NumPy's decompositions return double precision
+    if first.dtype.char in _SINGLE.values():  # NumPy's decompositions return double precision
         results = tuple(map(_rounded, results))
     return tuple(map(_tensor, results))
 
@@ -72,16 +72,18 @@ def _array(x: Any) -> Any:
     return tuple(map(_array, x)) if isinstance(x, tuple) else x
 
 
-_SINGLE = {"float64": "float32", "complex128": "complex64"}
+_SINGLE = {"d": "f", "D": "F"}  # the characters of NumPy's dtypes
 
 
 def _rounded(x: Any) -> Any:
-    single = _SINGLE.get(x.dtype.name) if hasattr(x, "dtype") else None
+    single = _SINGLE.get(x.dtype.char) if hasattr(x, "dtype") else None
     return x if single is None else x.astype(single)
 
 
 def _tensor(x: Any) -> Any:
     if x is None or isinstance(x, int):
         return x
-    # A scalar of NumPy's is no array.
-    return torch.from_numpy(x) if x.ndim else torch.as_tensor(x, device="cpu")
+    try:
+        return torch.from_numpy(x)
+    except TypeError:  # a scalar of NumPy's is no array
+        return torch.as_tensor(x, device="cpu")

@@ -47,8 +47,8 @@ def elimination(
     Returns
     -------
     x : array, shape (..., N, K)
-    left : array, shape (..., K)
-        The 2-norms of the columns of b − A x.
+    squares : array, shape (..., K)
+        The squared 2-norms of the columns of b − A x.
     accepted, hopeless : array of bool, the batch shape, or bool
         Whether the certificate holds, and whether no other one of full rank can hold.
     """
@@ -58,7 +58,7 @@ def elimination(
         w = lib.inv(a)
         x = dot(w, b)
         y = x = x + dot(w, b - dot(a, x))
-        left = lib.column_norms(b - dot(a, x))
+        left = lib.column_squares(b - dot(a, x))
         norm_w, doubt = lib.norm(w), 2.0**n
     else:
         v = probes(lib, a)
@@ -66,16 +66,16 @@ def elimination(
             v = lib.xp.broadcast_to(v, (*a.shape[:-2], *v.shape))
         both = lib.xp.concat([b, v], axis=-1)
         y = lib.solve(a, both)
-        x, left = y[..., :k], lib.column_norms(both - dot(a, y))
+        x, left = y[..., :k], lib.column_squares(both - dot(a, y))
         norm_w, doubt = lib.norm(y[..., k:]), SAFETY
     norm_a, norm_w = lib.numbers(lib.norm(a), norm_w)
-    limit = norm_a * (8.0 * math.sqrt(n) * eps)
+    limit = (norm_a * (8.0 * math.sqrt(n) * eps)) ** 2
     if isinstance(limit, float) and k <= 16:
-        sizes = zip(lib.read(left), lib.read(lib.column_norms(y)), strict=True)
-        accurate: Any = all(x <= limit * y for x, y in sizes)
+        sizes = zip(lib.read(left), lib.read(lib.column_squares(y)), strict=True)
+        accurate: Any = all(r <= limit * s for r, s in sizes)
     else:
         limit = limit if isinstance(limit, float) else limit[..., None]
-        accurate = lib.xp.all(left <= lib.column_norms(y) * limit, axis=-1)
+        accurate = lib.xp.all(left <= lib.column_squares(y) * limit, axis=-1)
     kappa = norm_a * norm_w
     accepted = (
         (kappa * (4.0 * n * eps * doubt) < 1.0)

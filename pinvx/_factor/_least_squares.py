@@ -37,8 +37,7 @@ class Solved(NamedTuple):
         """Return this with all fields as arrays."""
         squares = self.squares
         if squares is None:
-            left = lib.column_norms(p.b - lib.matmul(p.a, self.x))
-            squares = left * left
+            squares = lib.column_squares(p.b - lib.matmul(p.a, self.x))
         return Solved(self.x, squares, ranks(lib, self.rank, p.a))
 
 
@@ -84,7 +83,7 @@ def least_squares(lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> Sol
 
 
 def _square(lib: Adapter, p: _Problem) -> Solved:
-    x, left, accepted, none = elimination(lib, p.a, p.b, p.rtol, p.atol)
+    x, squares, accepted, none = elimination(lib, p.a, p.b, p.rtol, p.atol)
 
     def refused(part: _Problem) -> Solved:
         rungs: Any = last_rungs(lib, part.a)
@@ -92,7 +91,7 @@ def _square(lib: Adapter, p: _Problem) -> Solved:
             rungs = (inverse, *map(whole, rungs))
         return _factored(lib, part, rungs, None)
 
-    return _choose(lib, p, accepted, lambda: Solved(x, left * left, p.a.shape[-1]), refused)
+    return _choose(lib, p, accepted, lambda: Solved(x, squares, p.a.shape[-1]), refused)
 
 
 def _oblong(lib: Adapter, p: _Problem) -> Solved:

@@ -48,12 +48,12 @@ def _one(lib: Adapter, a: Array, rtol: float, atol: float) -> Factor | None:
     if not 1.0 / edge < sigma[0] < edge:  # NaN, infinity and zero included
         return None
     cutoff = max(atol, rtol * sigma[0])
+    w = lib.adjoint(vh)
+    if sigma[-1] > cutoff:
+        return Factor(w / s, u, len(sigma), s)
     rank = bisect.bisect_left(sigma, -cutoff, key=operator.neg)  # how many are larger
     if rank == 0:
         return None
-    w = lib.adjoint(vh)
-    if rank == len(sigma):
-        return Factor(w / s, u, rank, s)
     return Factor(w[:, :rank] / s[:rank], u[:, :rank], rank, s)
 
 
