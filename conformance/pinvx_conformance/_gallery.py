@@ -130,6 +130,8 @@ def _harmful(shape: tuple[int, int], dtype: str) -> Iterator[Recipe]:
     field = "complex" if dtype.startswith("complex") else "real"
     yield _duplicated(shape, 2.0**-8 if single else 1e-6, field)
     yield m.low_rank(*shape, min(shape) - 1, field=field)  # elimination finds no zero pivot
+    if field == "real" and shape == LARGE_SQUARE:
+        yield m.hidden(24, gap=0.0, direction="signs")
     if field == "real":
         decades = 3 if single else 20 if shape == LARGE_TALL else 8
         yield m.graded(*shape, by="rows", decades=decades)
@@ -155,6 +157,9 @@ def _more_harmful(shape: tuple[int, int], dtype: str) -> Iterator[Recipe]:
         yield m.spectrum(*shape, kappa=1e7, seed=5)
     if shape == LARGE_SQUARE:
         yield m.kahan(24, cosine=0.25)
+        for direction in ("unit", "pair", "signs", "ones"):
+            gap = 2.0**-10 if single else 2.0**-36
+            yield m.hidden(24, gap=gap, direction=direction)
         if not single:
             yield m.spectrum(*shape, kappa=1e10, profile="one_small", seed=5)
     if shape == COLUMNS_33:

@@ -131,17 +131,16 @@ class Stream:
     def __init__(self, seed: int) -> None:
         self._state = seed & 0xFFFFFFFFFFFFFFFF
 
-    def _next(self) -> int:
-        self._state = (self._state + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
-        z = self._state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
-        return z ^ (z >> 31)
+    def _next(self, size: int) -> Any:
+        """Return so many unsigned integers of 64 bits, whose products wrap around."""
+        steps = np.arange(1, size + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = np.asarray(self._state, dtype=np.uint64) + steps
+        self._state = (self._state + size * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
 
     def integers(self, low: int, high: int, *shape: int) -> Any:
         """Return an object array of Python integers, low and high included."""
-        size = int(np.prod(shape, dtype=int))
-        values: Any = np.empty(size, dtype=object)
-        for i in range(size):
-            values[i] = low + (self._next() >> 11) % (high - low + 1)
-        return values.reshape(shape)
+        drawn = (self._next(int(np.prod(shape, dtype=int))) >> np.uint64(11)).astype(object)
+        return (low + drawn % (high - low + 1)).reshape(shape)

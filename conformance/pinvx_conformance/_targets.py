@@ -183,6 +183,8 @@ def stranger(function: Function, namespace: str, *, name: str = "", kind: str = 
     if kind == "pinv":
         return Target(title, lib, pinv=function, declared=lacks)
     lacks["singular_values"] = "a signature does not tell"
+    if "rtol" in lacks:
+        lacks["lstsq rtol"] = lacks["rtol"]
     return Target(
         title,
         lib,

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pinvx_conformance import _exact
 from pinvx_conformance._recipe import Entries, Recipe, Stream, array_recipe, recipe
 
 __all__ = [
@@ -33,7 +34,9 @@ __all__ = [
     "graded",
     "growth",
     "hermitian",
+    "hidden",
     "hilbert",
+    "image",
     "integers",
     "jordan",
     "kahan",
@@ -78,7 +81,13 @@ def _random(stream: Stream, bound: int, field: str, *shape: int) -> Entries:
 def _product(a: Entries, b: Entries) -> Entries:
     """A·Bᴴ, exactly."""
     (ar, ai), (br, bi) = a, b
-    return ar @ br.T + ai @ bi.T, ai @ br.T - ar @ bi.T
+    return _dot(ar, br.T) + _dot(ai, bi.T), _dot(ai, br.T) - _dot(ar, bi.T)
+
+
+def _dot(x: Any, y: Any) -> Any:
+    """X·Y of small integers, which floats represent, and so do all sums of their products."""
+    product = np.asarray(x, dtype="float64") @ np.asarray(y, dtype="float64")
+    return product.astype("int64").astype(object)
 
 
 class _Integral(NamedTuple):
@@ -321,6 +330,35 @@ def one_column(
 
 
 @recipe
+def hidden(n: int, *, gap: float, direction: str = "random", seed: int = 0) -> Entries:
+    """B − u·uᵀB(1 − gap)/uᵀu: integers B, and in the direction u next to nothing of them.
+
+    u is the left singular vector of the smallest value, nearly. A condition estimate that asks a
+    few vectors sees no more of A⁻¹ than they have of u: "random", "unit" (one entry), "pair" (the
+    difference of two), "signs" (orthogonal to ones), "ones" (orthogonal to alternating signs) or
+    "ramp" (orthogonal to both). Those are zero beyond a power of two of entries, so that no gap
+    makes a matrix that is exactly singular.
+    """
+    stream = Stream(seed)
+    b, u = stream.integers(-9, 9, n, n), stream.integers(-9, 9, n)
+    i, j = (int(k) for k in stream.integers(0, n - 1, 2))
+    long = 1 << (n.bit_length() - 1)
+    if direction in ("unit", "pair"):
+        u[:] = 0
+        u[i] = 1
+        u[j] -= int(direction == "pair" and i != j)
+    elif direction == "signs":
+        u[:] = [(-1) ** k * (k < long) for k in range(n)]
+    elif direction == "ones":
+        u[:] = [int(k < long) for k in range(n)]
+    elif direction == "ramp":
+        u[:] = [(1, 1, -1, -1)[k % 4] * (k < long) for k in range(n)]
+    norm2 = int(u @ u) or 1
+    part = np.outer(u, u @ b) * (1 - Fraction(gap)) / norm2
+    return _real(b - part)
+
+
+@recipe
 def permutation(n: int, *, seed: int = 0) -> Entries:
     """A permutation matrix: its pseudoinverse is its transpose."""
     keys = Stream(seed).integers(0, 2**40, n)
@@ -413,6 +451,18 @@ def kronecker(dtype: str, a: Recipe, b: Recipe) -> Any:
     """A ⊗ B for a real B: every entry is one product, rounded once."""
     first, second = a.array(dtype), b.array(dtype)
     return np.kron(first, np.real(second))
+
+
+@array_recipe
+def image(dtype: str, a: Recipe, x: Recipe) -> Any:
+    """A·x, computed exactly and rounded once: right-hand sides that leave nothing over."""
+    (left, i), (right, j) = (_exact.integral(one.array(dtype)) for one in (a, x))
+    entries = [int(v) / (1 << i + j) for v in (left * right).entries()]
+    product = np.asarray(entries, dtype="float64").reshape(left.nrows(), right.ncols())
+    if np.dtype(dtype).kind == "c":
+        m, n = (size // 2 for size in product.shape)
+        product = product[:m, :n] + 1j * product[m:, :n]
+    return product.astype(dtype)
 
 
 @array_recipe

@@ -1,8 +1,9 @@
 """The hunt finds what is accepted wrongly, and finds nothing in pinvx."""
 
 import pytest
+from pinvx_conformance import matrices
 from pinvx_conformance._targets import target
-from pinvx_conformance.hunt import hunt, hunts, main
+from pinvx_conformance.hunt import Question, hunt, hunts, main, reference
 from wrong import WRONG
 
 # For all four searches together; `python -m pinvx_conformance.hunt --seconds 600` takes longer.
@@ -28,6 +29,8 @@ def test_nothing_is_accepted_wrongly():
         # NumPy's decomposition of exactly singular matrices in single precision is too good.
         ("rank_from_the_wrong_cutoff", "pinv", "float64"),
         ("lstsq_wrong_only_for_wide", "lstsq", "float32"),
+        ("too_few_corrections", "lstsq", "float64"),
+        ("asks_ones_for_the_condition", "lstsq", "float32"),
     ],
 )
 def test_what_is_wrong_is_found(name, kind, dtype):
@@ -40,3 +43,19 @@ def test_the_command_says_what_it_found(capsys):
     out = capsys.readouterr().out
     assert "pinv  float64" in out
     assert "matrices." in out
+
+
+def test_the_command_hunts_for_one_function(capsys):
+    assert main(["--target", "pinvx@numpy", "--seconds", "2", "--function", "lstsq"]) == 0
+    out = capsys.readouterr().out
+    assert "lstsq float32" in out
+    assert "b = matrices." in out
+    assert "pinv " not in out
+
+
+def test_a_dropped_value_is_part_of_the_reference():
+    question = Question(matrices.of_values(24, 24, (1.0,) * 23 + (2.0**-8,)), rtol=2.0**-7)
+    known = reference(question, "float32")
+    assert known.rank == 23
+    near = Question(question.a, rtol=2.0**-8)
+    assert reference(near, "float32") is None  # rounding decides whether it counts
