@@ -58,8 +58,9 @@ def eigen_gram(
 
 def _rest(lib: Adapter, a: Array, dropped: Array) -> Array:
     """Return ‖A V₀‖_F, or an estimate of it that is rather too large."""
-    dot = lib.matmul
-    if a.shape[-1] <= EXACT:
+    dot, (m, n) = lib.matmul, a.shape[-2:]
+    # The default cutoff, max(M, N)·eps, has no room for an estimate where M is not large.
+    if n <= EXACT or m < 4 * n:
         return lib.norm(dot(a, dropped))
     v = test_vectors(lib, a, VECTORS)
     return lib.norm(dot(a, dot(dropped, v))) * (SAFETY / math.sqrt(VECTORS))

@@ -2,8 +2,8 @@
 
 Square: the inverse; for what lacks rank the eigenvectors of AᴴA, and subspace iteration; then the
 singular value decomposition. Tall: the normal equations, Cholesky QR, and the same. Wide: as the
-adjoint. In a batch only the matrices that were refused go down. One answer a rung is read to choose;
-where the library branches by itself it is `_traced.py` that climbs down, and where neither is
+adjoint. In a batch only the matrices that were refused go down. One answer a rung is read to
+choose; where the library branches by itself `_traced.py` climbs down, and where neither is
 possible the decomposition is taken at once.
 """
 

@@ -12,7 +12,7 @@ from typing import Any
 from .._adapter import Adapter
 from .._typing import Array
 from ._batch import merged
-from ._certificate import eps_of
+from ._certificate import EXACT, eps_of
 from ._cholesky_qr import cholesky_qr
 from ._eigen_gram import eigen_gram
 from ._factor import Factor, Gramian
@@ -48,10 +48,8 @@ def traced(lib: Adapter, a: Array, rtol: Any, atol: Any, *, whole: bool) -> Fact
 
     stacked = a if len(batch) == 1 else xp.reshape(a, (-1, *a.shape[-2:]))
     factor: Any = _of_one_batch(lib, stacked, flat(rtol), flat(atol), whole)
-    if len(batch) == 1:
-        return factor
-    w, z, rank = (None if x is None else xp.reshape(x, (*batch, *x.shape[1:])) for x in factor[:3])
-    return Factor(w, z, rank)
+    parts = (None if x is None else xp.reshape(x, (*batch, *x.shape[1:])) for x in factor[:3])
+    return Factor(*parts)
 
 
 def _of_one_batch(lib: Adapter, a: Array, rtol: Any, atol: Any, whole: bool) -> Factor:
@@ -78,7 +76,9 @@ def _of_one_batch(lib: Adapter, a: Array, rtol: Any, atol: Any, whole: bool) -> 
         second, sound = _second(lib, a, gramian, rtol, atol, first, accepted, lacking)
         if a.ndim == 2:
             last: Factor = lib.branch(
-                sound, lambda: finished(second), lambda: finished(svd(lib, a, rtol, atol))
+                sound,
+                lambda: finished(second),
+                lambda: finished(svd(lib, lib.in_rows(a), rtol, atol)),
             )
             return last
 
@@ -107,8 +107,12 @@ def _second(
     def kept() -> tuple[Factor, Array]:
         return first, accepted
 
+    if gramian is None and a.shape[-1] < EXACT:
+        return kept()  # the decomposition costs little more than the eigenvectors
+
     def tried(rung: Any) -> tuple[Factor, Array]:
-        factor, sound = rung(lib, a, gramian, rtol, atol)
+        known = None if gramian is None else Gramian(*map(lib.in_rows, gramian))
+        factor, sound = rung(lib, lib.in_rows(a), known, rtol, atol)
         factor = factor.with_ranks(lib, a)
         if gramian is None:
             factor = Factor(factor.pinv(lib), None, factor.rank)
