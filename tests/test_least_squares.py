@@ -111,6 +111,15 @@ def test_elimination_proves_that_no_singular_value_is_below_the_cutoff(n, numpy_
     assert elimination(numpy_adapter, np.eye(n), np.full((n, 1), np.nan), RTOL, 0.0)[2] is not True
 
 
+def test_an_inverse_solves_as_well_as_elimination(numpy_adapter):
+    """Where x is small beside ‖A⁻¹‖‖b‖, one product with the inverse is not enough."""
+    a = spectrum(EXACT, EXACT, 1e8)
+    x = np.ones((EXACT, 1))
+    found, _, accepted, _ = elimination(numpy_adapter, a, a @ x, RTOL, 0.0)
+    assert accepted
+    assert_close(found, x, VALUE * EXACT * eps_of(a.dtype) * 1e8 * norm(x), scale=1.0)
+
+
 def test_elimination_that_loses_by_growth_is_refused(numpy_adapter):
     """Wilkinson's matrix, whose pivots double in every column, is well conditioned."""
     n = 50
@@ -143,10 +152,12 @@ def test_the_number_of_corrections_follows_the_condition(m, n, numpy_adapter):
     }
 
 
-def test_a_cutoff_within_the_spectrum_is_not_overlooked(numpy_adapter):
-    a = spectrum(60, 25, 1e6)
+@pytest.mark.parametrize("kappa", [10.0, 1e6])
+def test_a_cutoff_within_the_spectrum_is_not_overlooked(kappa, numpy_adapter):
+    a = spectrum(60, 25, kappa)
     g, t = gram(numpy_adapter, a)
-    for tolerances in ((2e-6, 0.0), (0.9e-6, 0.0), (0.0, 2e-6), (0.0, 0.9e-6)):
+    above, near = 2.0 / kappa, 0.9 / kappa
+    for tolerances in ((above, 0.0), (near, 0.0), (0.0, above), (0.0, near)):
         assert not one_is_enough(numpy_adapter, a, g, t, *tolerances)
         assert not any(few_are_enough(numpy_adapter, a, g, t, *tolerances))
 

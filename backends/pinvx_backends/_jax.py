@@ -150,7 +150,13 @@ class JaxAdapter(Adapter):
         return compiled(*inputs)
 
     def composed(self, rule: Any, *inputs: Any) -> tuple[Any, ...]:
-        """Evaluate the rule as one compiled function, which is that of its parts in derivatives."""
+        """Evaluate the rule as one compiled function, which is that of its parts in derivatives.
+
+        By its parts where A is known and b is not: x is linear in b, and JAX transposes the parts
+        alone; and one A may go with many b.
+        """
+        if self.readable(inputs[0]) and not self.readable(*inputs):
+            return rule.composed(self, *inputs)
         return self.differentiable(rule, *inputs)
 
     def constant(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:

@@ -116,7 +116,7 @@ def _oblong(lib: Adapter, p: _Problem) -> Solved:
         return _choose(lib, part, three, lambda: solved(part, steps), factored)
 
     c = tall(p)
-    g = lib.matmul(lib.adjoint(c), c)
+    g = lib.gramian(c)
     r = lib.cholesky(g)
     p = p._replace(g=g)
     if lib.readable(c) and hopeless(lib, r):
