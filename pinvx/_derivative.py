@@ -22,10 +22,14 @@ from ._adapter import Adapter
 from ._factor._factor import Factor, ranks, solve
 from ._factor._ladder import is_small, ladder, ladder_of_pinv
 from ._factor._least_squares import least_squares
-from ._factor._svd import svd
+from ._factor._svd import svd, svd_of_pinv
 from ._typing import Array
 
 Algorithm: TypeAlias = Callable[[Adapter, Array, Any, Any], Factor]
+
+
+# The algorithms that do better if nothing but A⁺ is wanted.
+_OF_PINV: dict[Algorithm, Algorithm] = {ladder: ladder_of_pinv, svd: svd_of_pinv}
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Pinv:
         self, lib: Adapter, a: Array, rtol: Any, atol: Any
     ) -> tuple[Array, Array | int | None]:
         """Compute A⁺ and the rank of A."""
-        algorithm = ladder_of_pinv if self.algorithm is ladder else self.algorithm
+        algorithm = _OF_PINV.get(self.algorithm, self.algorithm)
         factor = algorithm(lib, a, rtol, atol)
         x = factor.pinv(lib)
         if self.hermitian:

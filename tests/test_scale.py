@@ -18,7 +18,7 @@ def exponents(case, dtype, library="numpy"):
     """The smallest and largest k at which A·2ᵏ and A⁺·2⁻ᵏ are normal numbers, entry by entry.
 
     4 bits are left at the far end, for the sums of an entry's rounding errors. XLA flushes
-    subnormal numbers to zero, and with them the small terms of a sum: for JAX the near end is
+    subnormal numbers to zero, and with them the small terms of a sum: for JAX the near end of A is
     where eps times an entry is still normal.
     """
     info = np.finfo(dtype)
@@ -28,9 +28,10 @@ def exponents(case, dtype, library="numpy"):
         sizes = sizes[sizes > 0]
         return np.log2(sizes.min()), np.log2(sizes.max())
 
-    low, high = info.minexp + (info.nmant if library == "jax" else 0), info.maxexp - 4
+    low, high = info.minexp, info.maxexp - 4
+    flushed = info.nmant if library == "jax" else 0
     (a_min, a_max), (x_min, x_max) = reach(case.a), reach(case.x)
-    return int(np.ceil(max(low - a_min, x_max - high))), int(
+    return int(np.ceil(max(low + flushed - a_min, x_max - high))), int(
         np.floor(min(high - a_max, x_min - low))
     )
 

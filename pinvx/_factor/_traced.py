@@ -72,21 +72,24 @@ def _of_one_batch(lib: Adapter, a: Array, rtol: Any, atol: Any, whole: bool) -> 
             return factor._replace(s=None)
         return Factor(factor.pinv(lib), None, factor.rank)
 
+    def decomposed(a: Array, rtol: Any, atol: Any) -> Factor:
+        return svd(lib, a, rtol, atol, of_pinv=whole or m == n)
+
     def refused() -> Factor:
         second, sound = _second(lib, a, gramian, rtol, atol, first, accepted, lacking)
         if a.ndim == 2:
             last: Factor = lib.branch(
                 sound,
                 lambda: finished(second),
-                lambda: finished(svd(lib, lib.in_rows(a), rtol, atol)),
+                lambda: finished(decomposed(lib.in_rows(a), rtol, atol)),
             )
             return last
 
-        def decomposed(a: Array, rtol: Any, atol: Any) -> Factor:
-            factor = svd(lib, a, rtol, atol)._replace(s=None)
-            return finished(factor) if m == n else factor
+        def again(*inputs: Any) -> Factor:
+            return finished(decomposed(*inputs))
 
-        return finished(lib.mend(sound, second, decomposed, (a, rtol, atol)))
+        mended: Factor = lib.mend(sound, finished(second), again, (a, rtol, atol))
+        return mended
 
     factor: Factor = lib.branch(accepted, lambda: finished(first), refused)
     return factor
