@@ -200,10 +200,6 @@ class Adapter:
             xp.concat([x, y], axis=0), xp.where(taken, x.shape[0] + order, places), axis=0
         )
 
-    def in_rows(self, x: Array) -> Array:
-        """Return `x` as it lies in memory: a compiler is not to choose another order, and copy."""
-        return x
-
     # Values that decide.
 
     def branches(self, a: Array) -> bool:

@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
-from jax.experimental.layout import Layout, with_layout_constraint
 from jax.sharding import NamedSharding, PartitionSpec
 
 from pinvx import Adapter, Rule
@@ -68,17 +67,6 @@ class JaxAdapter(Adapter):
         traced; but blocks that no device shares with another are decomposed where they are.
         """
         return math.gcd(rows, jax.device_count()) if isinstance(rows, int) else 1
-
-    def in_rows(self, x: Any) -> Any:
-        """Return `x` in rows.
-
-        The operands of a branch would get the order that the first of the branches likes, LAPACK's
-        columns, and the others would copy them back. Of an array on several devices that would take
-        all of it to each.
-        """
-        if jax.device_count() > 1:
-            return x
-        return with_layout_constraint(x, Layout(tuple(range(x.ndim))))
 
     def branches(self, a: Any) -> bool:
         """Tell whether `branch` can be traced: not if a shape is symbolic, as in `jax.export`.

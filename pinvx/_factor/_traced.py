@@ -81,7 +81,7 @@ def _of_one_batch(lib: Adapter, a: Array, rtol: Any, atol: Any, whole: bool) -> 
             last: Factor = lib.branch(
                 sound,
                 lambda: finished(second),
-                lambda: finished(decomposed(lib.in_rows(a), rtol, atol)),
+                lambda: finished(decomposed(a, rtol, atol)),
             )
             return last
 
@@ -114,8 +114,7 @@ def _second(
         return kept()  # the decomposition costs little more than the eigenvectors
 
     def tried(rung: Any) -> tuple[Factor, Array]:
-        known = None if gramian is None else Gramian(*map(lib.in_rows, gramian))
-        factor, sound = rung(lib, lib.in_rows(a), known, rtol, atol)
+        factor, sound = rung(lib, a, gramian, rtol, atol)
         factor = factor.with_ranks(lib, a)
         if gramian is None:
             factor = Factor(factor.pinv(lib), None, factor.rank)
