@@ -125,9 +125,13 @@ class Adapter:
         """Return the product in the full precision of the dtype, whatever the user's settings."""
         return x @ y
 
+    def inner(self, x: Array, y: Array) -> Array:
+        """Return XᴴY for matrices of many rows."""
+        return self.matmul(self.adjoint(x), y)
+
     def gramian(self, x: Array) -> Array:
         """Return XᴴX."""
-        return self.matmul(self.adjoint(x), x)
+        return self.inner(x, x)
 
     def inv(self, x: Array) -> Array:
         """Return the inverse of each square matrix, and anything where there is none.

@@ -40,15 +40,15 @@ class JaxAdapter(Adapter):
         """Return the product; the precision is set here and not taken from the user's default."""
         return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
 
-    def gramian(self, x: Any) -> Any:
-        """Return XᴴX; on a CPU of an Xᴴ that is written down, since XLA is slow otherwise."""
+    def inner(self, x: Any, y: Any) -> Any:
+        """Return XᴴY; on a CPU of an Xᴴ that is written down, since XLA is slow otherwise."""
 
-        def product(x: Any, *, written: bool) -> Any:
+        def product(x: Any, y: Any, *, written: bool) -> Any:
             xh = self.adjoint(x)
-            return self.matmul(jax.lax.optimization_barrier(xh) if written else xh, x)
+            return self.matmul(jax.lax.optimization_barrier(xh) if written else xh, y)
 
         return jax.lax.platform_dependent(
-            x, cpu=partial(product, written=True), default=partial(product, written=False)
+            x, y, cpu=partial(product, written=True), default=partial(product, written=False)
         )
 
     def cholesky(self, x: Any) -> Any:

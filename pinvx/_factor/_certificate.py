@@ -8,7 +8,8 @@ If that exceeds max(atol, rtol·‖A‖), every singular value is above the cuto
 and A⁺ is the ordinary left inverse, whatever the cutoff was. It does not matter where T came from:
 `inverts` takes Q ≈ I, `orthonormal` takes QᴴQ ≈ I, and `well_conditioned` has T Tᴴ = (AᴴA)⁻¹
 and never forms Q. NaN and infinity fail every comparison, and so do norms whose squares overflow or
-underflow: where one of them vanishes the other is infinite, and their product is NaN.
+underflow: where one of them vanishes the other is infinite, and their product is NaN; but for ‖G‖
+and ‖T‖ see `represented`.
 
 Norms of one matrix in host memory are compared as Python numbers; others stay where they are, and
 one boolean is read of what became of them.
@@ -117,7 +118,8 @@ def orthonormal(lib: Adapter, g: Array, t: Array, e: Array, rtol: Any, atol: Any
     n, eps = g.shape[-1], eps_of(lib, g)
     d, norm_t, norm_g = lib.numbers(lib.norm(e), lib.norm(t), lib.norm(g))
     kappa2 = norm_t * norm_t * norm_g  # ‖A‖_F² ≤ √N·‖G‖_F, and σ₁² ≤ ‖G‖_F
-    sound = (d <= (n * eps) ** 0.125) & (kappa2 * (5.0 * n**1.25 * eps) ** 2 <= 1.0)
+    sound = nearly_inverted(d, n, eps) & (kappa2 * (5.0 * n**1.25 * eps) ** 2 <= 1.0)
+    sound = sound & represented(lib, g, norm_g)
     return sound & less(kappa2, 4.0 * rtol * rtol) & less(norm_t, 2.0 * atol)
 
 
@@ -140,6 +142,31 @@ def less(x: Any, tolerance: Any) -> Any:
     if isinstance(tolerance, float) and tolerance == 0.0:
         return True
     return x * tolerance < 1.0
+
+
+def times_inverse(lib: Adapter, x: Array, e: Array) -> Array:
+    """Return X (I + E)⁻¹ but for a factor of I − E⁸: X (I − E)(I + E²)(I + E⁴)."""
+    dot = lib.matmul
+    e2 = dot(e, e)
+    x = x - dot(x, e)
+    x = x + dot(x, e2)
+    return x + dot(x, dot(e2, e2))
+
+
+def nearly_inverted(e_norm: Any, n: int, eps: float) -> Any:
+    """Tell whether `times_inverse` is right to N·eps, of an E of this norm and N columns."""
+    return e_norm <= (n * eps) ** 0.125
+
+
+def represented(lib: Adapter, g: Array, norm: Any) -> Any:
+    """Tell whether ‖G‖_F is more than what underflow of squares has left of it.
+
+    Where T is given and not (AᴴA)⁻¹, which would overflow, a scale can be so small that ‖G‖_F is
+    zero, and nothing else is wrong.
+    """
+    known = lib.precision(g.dtype)
+    assert known is not None  # checked at the call
+    return norm > 2.0 ** (-7 * known.exponents // 16)
 
 
 def eps_of(lib: Adapter, a: Array) -> float:

@@ -17,7 +17,7 @@ from typing import Any
 
 from .._adapter import Adapter
 from .._typing import Array
-from ._certificate import identity, orthonormal
+from ._certificate import identity, orthonormal, times_inverse
 from ._factor import Factor, Gramian
 
 
@@ -29,12 +29,8 @@ def cholesky_qr(
     Parameters and results as for `gram`.
     """
     g, r_inverse = gramian
-    dot = lib.matmul
-    q = dot(a, r_inverse)
+    q = lib.matmul(a, r_inverse)
     qq = lib.gramian(q)
     e = qq - identity(lib, qq)
-    e2 = dot(e, e)
-    w = r_inverse - dot(r_inverse, e)
-    w = w + dot(w, e2)
-    w = w + dot(w, dot(e2, e2))
+    w = times_inverse(lib, r_inverse, e)
     return Factor(w, q, a.shape[-1]), orthonormal(lib, g, r_inverse, e, rtol, atol)

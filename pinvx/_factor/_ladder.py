@@ -1,10 +1,9 @@
 """The fastest way to A⁺ that can be certified, rung by rung; the last is unconditional.
 
-Square: the inverse; for what lacks rank the eigenvectors of AᴴA, and subspace iteration; then the
-singular value decomposition. Tall: the normal equations, Cholesky QR, and the same. Wide: as the
-adjoint. In a batch only the matrices that were refused go down. One answer a rung is read to
-choose; where the library branches by itself `_traced.py` climbs down, and where neither is
-possible the decomposition is taken at once.
+Square: the inverse, subspace iteration, then the singular value decomposition. Tall: the normal
+equations, Cholesky QR, and the same. Wide: as the adjoint. In a batch only the matrices that were
+refused go down. One answer a rung is read to choose; where the library branches by itself
+`_traced.py` climbs down, and where neither is possible the decomposition is taken at once.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from .._typing import Array
 from ._batch import Refused, merged
 from ._certificate import hopeless
 from ._cholesky_qr import cholesky_qr
-from ._eigen_gram import eigen_gram
 from ._factor import NOTHING, Factor, Gramian
 from ._gram import gram
 from ._inverse import inverse
@@ -76,8 +74,8 @@ def ladder_of_pinv(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
 def last_rungs(lib: Adapter, a: Array) -> tuple[Rung, ...]:
     """Return the rungs for what lacks rank, or is not known to have it."""
     if math.prod(a.shape[-2:]) >= LARGE:
-        return eigen_gram, subspace, last
-    return (eigen_gram, last) if a.ndim > 2 else (last,)
+        return subspace, last
+    return (last,)
 
 
 def is_small(lib: Adapter, a: Array) -> bool:

@@ -14,12 +14,12 @@ from .._typing import Array
 from ._batch import Refused
 from ._certificate import hopeless
 from ._cholesky_qr import cholesky_qr
-from ._eigen_gram import eigen_gram
 from ._elimination import elimination
 from ._factor import Factor, Gramian, ranks, solve
 from ._inverse import inverse
 from ._ladder import Rung, descend, is_small, last_rungs, whole
 from ._seminormal import corrected, few_are_enough, one_is_enough
+from ._subspace import subspace
 from ._svd import svd
 
 
@@ -163,7 +163,7 @@ def _factored(lib: Adapter, p: _Problem, rungs: Sequence[Rung], gramian: Gramian
     if lib.readable(c):
         return by(descend(lib, rungs, c, gramian, p.rtol, p.atol))
     # What is traced is compiled with all that it might do, so there is one more, and the last.
-    factor, accepted = eigen_gram(lib, c, gramian, p.rtol, p.atol)
+    factor, accepted = subspace(lib, c, gramian, p.rtol, p.atol)
     solved: Solved = lib.branch(
         accepted,
         lambda: by(factor).complete(lib, p),

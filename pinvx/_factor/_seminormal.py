@@ -15,7 +15,7 @@ from typing import Any
 
 from .._adapter import Adapter
 from .._typing import Array
-from ._certificate import SAFETY, VECTORS, eps_of, less, test_vectors
+from ._certificate import SAFETY, VECTORS, eps_of, less, represented, test_vectors
 
 
 def corrected(lib: Adapter, c: Array, b: Array, t: Array, wide: bool, steps: int) -> Array:
@@ -74,7 +74,8 @@ def one_is_enough(lib: Adapter, c: Array, g: Array, t: Array, rtol: Any, atol: A
     kappa2 = norm_g * norm_w
     drift = kappa2 * ((8.0 * math.sqrt(m) + n) * eps)
     cutoff = less(kappa2, 2.0 * rtol * rtol) & less(norm_w, 2.0 * atol * atol)
-    return (drift <= 0.25) & _left_after(1, drift, kappa2, eps) & cutoff
+    sound = (drift <= 0.25) & represented(lib, g, norm_g)
+    return sound & _left_after(1, drift, kappa2, eps) & cutoff
 
 
 def few_are_enough(
@@ -99,6 +100,7 @@ def few_are_enough(
     d = e * (SAFETY / math.sqrt(VECTORS))
     kappa2 = norm_t * norm_t * norm_g
     sound = (d <= 0.25) & (kappa2 * (5.0 * n**1.25 * eps) ** 2 <= 1.0)
+    sound = sound & represented(lib, g, norm_g)
     sound = sound & less(kappa2, 4.0 * rtol * rtol) & less(norm_t, 2.0 * atol)
     return sound & _left_after(2, d, kappa2, eps), sound & _left_after(3, d, kappa2, eps)
 

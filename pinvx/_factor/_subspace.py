@@ -2,11 +2,11 @@
 
 The eigenvectors of AᴴA show the row space of A to eps·κ² only. But U = A V Σ⁻¹, one step of
 subspace iteration, has the range of A but for eps·κ, and with H = (UᴴU)⁻¹Uᴴ A the norm of A − U H
-tells (beyond 128 columns it is estimated, as in `_certificate.py`). It bounds the first singular
-value that does not count (U H has rank r) and the error, since A⁺ and (U H)⁺ = H⁺(UᴴU)⁻¹Uᴴ are
-pseudoinverses of two matrices of rank r that differ by no more than twice as much (P.-Å. Wedin,
-BIT 13 (1973), 217–232). Matrix products, and one N×N eigenvalue problem, instead of a singular
-value decomposition of A.
+tells. (Of more than 128 columns, and four times as many rows, it is estimated as in
+`_certificate.py`.) It bounds the first singular value that does not count (U H has rank r) and the
+error, since A⁺ and (U H)⁺ = H⁺(UᴴU)⁻¹Uᴴ are pseudoinverses of two matrices of rank r that differ by
+no more than twice as much (P.-Å. Wedin, BIT 13 (1973), 217–232). Matrix products, and one N×N
+eigenvalue problem, instead of a singular value decomposition of A.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ from typing import Any
 
 from .._adapter import Adapter
 from .._typing import Array
-from ._certificate import EXACT, SAFETY, VECTORS, eps_of, identity, test_vectors
+from ._certificate import (
+    EXACT,
+    SAFETY,
+    VECTORS,
+    eps_of,
+    identity,
+    nearly_inverted,
+    test_vectors,
+    times_inverse,
+)
 from ._factor import NOTHING, Factor, Gramian
 
 
@@ -46,7 +55,7 @@ def subspace(
     xp, h, dot = lib.xp, lib.adjoint, lib.matmul
     m, n = a.shape[-2:]
     eps = eps_of(lib, a)
-    g = dot(h(a), a) if gramian is None else gramian.g
+    g = lib.gramian(a) if gramian is None else gramian.g
     # What is not finite is not decomposed: libraries raise for the whole batch.
     sound = xp.isfinite(lib.norm(g))
     eigenvalues, v = xp.linalg.eigh(xp.where(sound[..., None, None], g, xp.zeros_like(g)))
@@ -65,47 +74,47 @@ def subspace(
     u = dot(a, v * (mask / sigma)[..., None, :])
     # Where U and K have columns and rows of zeros, their Gram matrices get ones instead.
     rest = identity(lib, v) * (1.0 - mask)[..., None, :]
-    uu = dot(h(u), u) + rest
-    uu_inverse = lib.inv(uu)
-    right = dot(uu_inverse, dot(h(u), a))  # H = Σ K, and K has nearly orthonormal rows
+    one = identity(lib, v)
+    e_u = lib.gramian(u) + rest - one
+    uu_inverse = times_inverse(lib, one, e_u)
+    right = dot(uu_inverse, lib.inner(u, a))  # H = Σ K, and K has nearly orthonormal rows
     k = right / sigma[..., :, None]
-    kk = dot(k, h(k)) + rest
-    w = dot(dot(h(k), lib.inv(kk)) / sigma[..., None, :], uu_inverse)
+    e_k = dot(k, h(k)) + rest - one
+    w = dot(times_inverse(lib, h(k), e_k) / sigma[..., None, :], uu_inverse)
 
     if isinstance(rank, int):
         smallest = sigma[0]
     else:
         smallest = xp.min(xp.where(keep, sigma, xp.full_like(sigma, math.inf)), axis=-1)
-    one = identity(lib, uu)
     d_u, d_k, left, least, most = lib.numbers(
-        lib.norm(uu - one), lib.norm(kk - one), _rest(lib, a, u, right), smallest, xp.sqrt(largest)
+        lib.norm(e_u), lib.norm(e_k), _rest(lib, a, u, right), smallest, xp.sqrt(largest)
     )
     # Where squares of rounding errors underflow, ‖A − U H‖ vanishes and proves nothing.
     represented = most > 2.0 ** (-lib.precision(a.dtype).exponents // 4)  # type: ignore[union-attr]
-    accepted = _holds(d_u, d_k, left, least, most, max(m, n) * eps, rtol, atol)
-    return Factor(w, u, rank), represented & accepted
+    inverted = nearly_inverted(d_u, n, eps) & nearly_inverted(d_k, n, eps)
+    accepted = _holds(left, least, most, max(m, n) * eps, rtol, atol)
+    return Factor(w, u, rank), represented & inverted & accepted
 
 
 def _rest(lib: Adapter, a: Array, u: Array, right: Array) -> Array:
     """Return ‖A − U H‖_F, or an estimate of it that is rather too large."""
-    dot = lib.matmul
-    if a.shape[-1] <= EXACT:
+    dot, (m, n) = lib.matmul, a.shape[-2:]
+    # The default cutoff, max(M, N)·eps, has no room for an estimate where M is not large.
+    if n <= EXACT or m < 4 * n:
         return lib.norm(a - dot(u, right))
     v = test_vectors(lib, a, VECTORS)
     return lib.norm(dot(a, v) - dot(u, dot(right, v))) * (SAFETY / math.sqrt(VECTORS))
 
 
-def _holds(
-    d_u: Any, d_k: Any, rest: Any, smallest: Any, largest: Any, unit: float, rtol: Any, atol: Any
-) -> Any:
+def _holds(rest: Any, smallest: Any, largest: Any, unit: float, rtol: Any, atol: Any) -> Any:
     """Tell whether r singular values count, and the rest is no more than rounding.
 
     σ_r(A) ≥ σ_r(U H) − ‖A − U H‖, and σ_r(U H) ≥ σ_r(U) σ_r(Σ) σ_r(K) where the squares of the
-    first and the last are at least 1/2. σ_{r+1}(A) ≤ ‖A − U H‖ (Eckart & Young 1936). The largest
-    eigenvalue is σ₁² but for one in a hundred.
+    first and the last are at least 1/2, since U and K are nearly orthonormal.
+    σ_{r+1}(A) ≤ ‖A − U H‖ (Eckart & Young 1936). The largest eigenvalue is σ₁² but for one in a
+    hundred.
     """
-    orthonormal = (d_u <= 0.5) & (d_k <= 0.5)
     least = 0.5 * smallest - rest
     counted = (least > atol) & (least > 1.01 * rtol * largest)
     dropped = (rest <= 0.99 * rtol * largest) | (rest < atol)
-    return orthonormal & counted & dropped & (rest <= unit * largest)
+    return counted & dropped & (rest <= unit * largest)

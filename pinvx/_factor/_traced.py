@@ -14,10 +14,10 @@ from .._typing import Array
 from ._batch import merged
 from ._certificate import EXACT, eps_of
 from ._cholesky_qr import cholesky_qr
-from ._eigen_gram import eigen_gram
 from ._factor import Factor, Gramian
 from ._gram import gram
 from ._inverse import inverse
+from ._subspace import subspace
 from ._svd import svd
 
 # When fewer than one in so many matrices of a batch are refused, they are decomposed at once.
@@ -123,7 +123,7 @@ def _second(
         return merged(lib, accepted, first, factor), accepted | sound
 
     def lacks_rank() -> tuple[Factor, Array]:
-        return tried(eigen_gram)
+        return tried(subspace)
 
     xp = lib.xp
     if a.ndim == 2:

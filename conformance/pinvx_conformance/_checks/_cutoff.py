@@ -87,6 +87,25 @@ def rtol_is_relative(target: Target, case: Case) -> Measurement:
     return _compare(target, scaled, rtol=case.arguments[0])
 
 
+def _at_other_scales(target: Target, level: str) -> Iterator[Case]:
+    # Where squares are subnormal or zero, and the squares of squares in any case.
+    for dtype, exponents in (("float64", (-400, -290, 290)), ("float32", (-60, -45, 45))):
+        if dtype not in target.library.dtypes:
+            continue
+        shape = _gallery.LARGE[level][dtype][0]
+        for name, value in _around(2.0**-4).items():
+            many = (1.0, 0.5, 0.25, *(0.125,) * (min(shape) - 4), value)
+            for exponent in exponents:
+                recipe = m.scaled(m.of_values(*shape, many), exponent)
+                yield Case(recipe, dtype, f"rtol {name}", (2.0**-4,))
+
+
+@check("P4", needs=("pinv", "rtol"), cases=_at_other_scales)
+def rtol_at_other_scales(target: Target, case: Case) -> Measurement:
+    """And for large matrices whose squares, or the squares of those, over- or underflow."""
+    return _compare(target, case, rtol=case.arguments[0])
+
+
 def _default(target: Target, level: str) -> Iterator[Case]:
     for dtype in _gallery.dtypes(target, level):
         for m_, n in _gallery.SHAPES if level == "full" else (_gallery.TALL, _gallery.SQUARE):
