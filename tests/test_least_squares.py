@@ -163,6 +163,18 @@ def test_a_cutoff_within_the_spectrum_is_not_overlooked(kappa, numpy_adapter):
         assert not any(few_are_enough(numpy_adapter, a, g, t, *tolerances))
 
 
+def test_a_basis_of_no_use_at_all_is_refused_without_a_word(numpy_adapter):
+    a = spectrum(60, 25, 10.0)
+    g, t = gram(numpy_adapter, a)
+    for factor in (1e30, 1e60, 1e140, 1e200):
+        assert not one_is_enough(numpy_adapter, a, g, factor * t, RTOL, 0.0)
+        assert not any(few_are_enough(numpy_adapter, a, g, factor * t, RTOL, 0.0))
+    for scale in (1e-40, 1e-60, 1e-70, 1e-80, 1e-100):  # of which ‖AᴴA‖_F is zero at last
+        g, t = gram(numpy_adapter, scale * a)
+        for accepts in (one_is_enough, few_are_enough):
+            assert not np.any(accepts(numpy_adapter, scale * a, g, t, 0.2, 0.0)), scale
+
+
 def test_a_basis_that_is_not_orthonormal_is_refused(numpy_adapter):
     """R of another matrix: what the vectors see is A itself, not what was computed from it."""
     a = spectrum(60, 25, 10.0)

@@ -69,7 +69,8 @@ def elimination(
         x, left = y[..., :k], lib.column_squares(both - dot(a, y))
         norm_w, doubt = lib.norm(y[..., k:]), SAFETY
     norm_a, norm_w = lib.numbers(lib.norm(a), norm_w)
-    limit = (norm_a * (8.0 * math.sqrt(n) * eps)) ** 2
+    limit = norm_a * (8.0 * math.sqrt(n) * eps)
+    limit = limit * limit
     if isinstance(limit, float) and k <= 16:
         sizes = zip(lib.read(left), lib.read(lib.column_squares(y)), strict=True)
         accurate: Any = all(r <= limit * s for r, s in sizes)

@@ -107,4 +107,7 @@ def few_are_enough(
 
 def _left_after(steps: int, drift: Any, kappa2: Any, eps: float) -> Any:
     """Tell whether drift^(steps + 1) ≤ 8·eps·κ̂, both sides squared."""
-    return drift ** (2 * steps + 2) <= kappa2 * (8.0 * eps) ** 2
+    left = drift
+    for _ in range(steps):
+        left = left * drift  # a power of numbers that overflows raises in Python
+    return left * left <= kappa2 * (8.0 * eps) ** 2
