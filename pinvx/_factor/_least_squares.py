@@ -144,11 +144,10 @@ def _choose(
         part = p.part(items)
         return items.insert(first, refused(part).complete(lib, part))
 
-    def whole(solve: Callable[[], Solved]) -> Callable[[], Solved]:
-        # What is traced has one form.
+    def of_one_form(solve: Callable[[], Solved]) -> Callable[[], Solved]:
         return solve if readable else lambda: solve().complete(lib, p)
 
-    solved: Solved = lib.branch(accepted, whole(taken), whole(rest))
+    solved: Solved = lib.branch(accepted, of_one_form(taken), of_one_form(rest))
     return solved
 
 
