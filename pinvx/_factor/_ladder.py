@@ -27,6 +27,9 @@ from ._traced import traced
 # From this many entries in one matrix the decomposition costs more than trying something else.
 LARGE = 1 << 14
 
+# Up to so many columns a matrix that is not square is narrow.
+NARROW = 8
+
 # (lib, A, what is known of AᴴA, rtol, atol) -> (factor, accepted).
 Rung: TypeAlias = Callable[..., tuple[Factor, Any]]
 
@@ -79,8 +82,13 @@ def last_rungs(lib: Adapter, a: Array) -> tuple[Rung, ...]:
 
 
 def is_small(lib: Adapter, a: Array) -> bool:
-    """Tell whether the ladder leaves matrices of this shape to the decomposition."""
-    return bool(math.prod(a.shape) < lib.small)
+    """Tell whether the ladder leaves matrices of this shape to the decomposition.
+
+    Of a narrow matrix it costs little more than a product: a way that is refused costs as much.
+    """
+    m, n = a.shape[-2:]
+    narrow = a.ndim == 2 and min(m, n) <= NARROW and max(m, n) > min(m, n)
+    return bool(math.prod(a.shape) < (4 * lib.small if narrow else lib.small))
 
 
 def last(lib: Adapter, a: Array, _: Any, rtol: Any, atol: Any) -> tuple[Factor, bool]:
