@@ -153,6 +153,20 @@ def test_the_number_of_corrections_follows_the_condition(m, n, numpy_adapter):
     }
 
 
+@pytest.mark.parametrize(("kappa", "expected"), [(10.0, 1), (1e6, 2), (1e7, 3)])
+@pytest.mark.parametrize("shape", [(60, 25), (25, 60)], ids=str)
+def test_as_many_corrections_are_made_as_are_certified(shape, kappa, expected, monkeypatch):
+    made = []
+
+    def recorded(lib, c, b, t, wide, steps):
+        made.append(steps)
+        return corrected(lib, c, b, t, wide, steps)
+
+    monkeypatch.setattr(_least_squares, "corrected", recorded)
+    pinvx.lstsq(spectrum(*shape, kappa), np.ones((shape[0], 1)))
+    assert made == [expected]
+
+
 @pytest.mark.parametrize("kappa", [10.0, 1e6])
 def test_a_cutoff_within_the_spectrum_is_not_overlooked(kappa, numpy_adapter):
     a = spectrum(60, 25, kappa)
