@@ -6,7 +6,9 @@ tolerance > 0 is given. Exactly zero singular values never count: the comparison
 
 from __future__ import annotations
 
+import bisect
 import math
+import operator
 from numbers import Real
 from typing import Any
 
@@ -88,6 +90,13 @@ def counted(lib: Adapter, s: Array, unit: Array, rtol: Any, atol: Any) -> Array:
         cutoff = xp.maximum(cutoff, atol * unit)
     # Strictly above: with rtol = 0 a zero singular value would count otherwise.
     return s > cutoff[..., None]
+
+
+def how_many(sigma: list[float], cutoff: float) -> int:
+    """Return how many singular values, descending, are above the cutoff."""
+    if sigma[-1] > cutoff:
+        return len(sigma)
+    return bisect.bisect_left(sigma, -cutoff, key=operator.neg)
 
 
 def _checked(

@@ -11,6 +11,7 @@ from pinvx import Adapter
 from pinvx._dispatch import adapter_of
 from pinvx._factor import _least_squares
 from pinvx._factor._elimination import EXACT, elimination
+from pinvx._factor._minimum_norm import minimum_norm
 from pinvx._factor._seminormal import corrected, few_are_enough, one_is_enough
 
 RTOL = 1e-14
@@ -42,13 +43,16 @@ def numpy_adapter():
 def factorized(monkeypatch):
     """The shapes that no solver without factors was certified for."""
     shapes = []
-    factored = _least_squares._factored
 
-    def recorded(lib, p, *rest):
-        shapes.append(tuple(p.a.shape))
-        return factored(lib, p, *rest)
+    def recorded(function):
+        def wrapper(lib, p, *rest):
+            shapes.append(tuple(p.a.shape))
+            return function(lib, p, *rest)
 
-    monkeypatch.setattr(_least_squares, "_factored", recorded)
+        return wrapper
+
+    for name in ("_factored", "_own"):
+        monkeypatch.setattr(_least_squares, name, recorded(getattr(_least_squares, name)))
     for adapter in (Adapter, *Adapter.__subclasses__()):
         monkeypatch.setattr(adapter, "small", 1)
     return shapes
@@ -215,3 +219,80 @@ def test_corrections_reach_what_the_decomposition_reaches(kappa, wide, numpy_ada
     limit = VALUE * 60 * eps_of(a.dtype) * kappa
     assert error[3] <= limit
     assert error[0] > 10 * error[1], "the first of them corrects most"
+
+
+LACKING = [(3, 3), (5, 3), (3, 5), (16, 16), (60, 25), (25, 60), (300, 300), (4, 6, 3), (4, 9, 9)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
+@pytest.mark.parametrize("shape", LACKING, ids=str)
+def test_the_library_s_own_least_squares_is_what_the_decomposition_gives(
+    shape, dtype, numpy_adapter, monkeypatch
+):
+    a, b = lacking(shape, dtype)
+    taken = []
+
+    def recorded(*arguments):
+        taken.append(minimum_norm(*arguments))
+        return taken[-1]
+
+    monkeypatch.setattr(_least_squares, "minimum_norm", recorded)
+    fit, svd = pinvx.lstsq(a, b), pinvx.lstsq(a, b, method="svd")
+    assert taken, "this is not what was asked for"
+    assert all(x is not None for x in taken)
+    assert np.array_equal(fit.rank, svd.rank)
+    assert fit.rank.dtype == svd.rank.dtype
+    assert fit.x.dtype == svd.x.dtype
+    allowed = VALUE * max(shape[-2:]) * eps_of(a.dtype) * 1e3
+    assert_close(fit.x, svd.x, allowed)
+    assert_close(fit.residuals, svd.residuals, allowed, scale=float(np.max(norm_squares(b))))
+
+
+def lacking(shape, dtype):
+    """A of half the rank, and b that it does not reach."""
+    rng = np.random.default_rng(3)
+    k = max(1, min(shape[-2:]) // 2)
+    a = spectrum(shape[-2], k, 10.0, *shape[:-2]) @ spectrum(k, shape[-1], 10.0, *shape[:-2])
+    b = rng.standard_normal((*shape[:-1], 2))
+    if dtype == "complex128":
+        a, b = a * (1 + 2j), b * (1 - 1j)
+    return a.astype(dtype), b.astype(dtype)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (4, 6, 3)], ids=str)
+def test_a_rank_that_does_not_follow_from_the_singular_values_is_not_believed(
+    shape, numpy_adapter, monkeypatch
+):
+    a, b = lacking(shape, "float64")
+    truth = minimum_norm(numpy_adapter, a, b, RTOL, 0.0)
+    assert truth is not None
+    solve = numpy_adapter.minimum_norm
+
+    def one_more(a, b, rtol):
+        x, squares, rank, s = solve(a, b, rtol)
+        rank = np.array(rank)
+        rank.flat[-1] += 1
+        return x, squares, rank, s
+
+    monkeypatch.setattr(numpy_adapter, "minimum_norm", one_more)
+    assert minimum_norm(numpy_adapter, a, b, RTOL, 0.0) is None
+    assert np.array_equal(pinvx.lstsq(a, b).rank, truth[2])
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (4, 6, 3)], ids=str)
+def test_what_the_library_s_own_least_squares_is_not_asked_for(shape, numpy_adapter):
+    a, b = lacking(shape, "float64")
+
+    def solved(a, rtol=RTOL, atol=0.0):
+        return minimum_norm(numpy_adapter, a, b, rtol, atol) is not None
+
+    assert solved(a)
+    assert not solved(a, rtol=0.0), "LAPACK puts eps in its place"
+    assert not solved(a, rtol=1.0), "likewise"
+    assert not solved(a, atol=1e-3)
+    assert not solved(a, rtol=np.full(shape[:-2], RTOL))
+    assert not solved(0.0 * a)
+    for scale in (1e-200, 1e200, np.nan, np.inf):
+        odd = a.copy()
+        odd.reshape(-1, *a.shape[-2:])[-1] *= scale
+        assert not solved(odd), scale

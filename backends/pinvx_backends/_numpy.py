@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,21 @@ class NumpyAdapter(Adapter):
         In double precision, as NumPy decomposes single precision too.
         """
         return _umath_linalg.svd_s(x, signature="D->DdD" if x.dtype.kind == "c" else "d->ddd")
+
+    def minimum_norm(self, a: Any, b: Any, rtol: float) -> tuple[Any, Any, Any, Any] | None:
+        """Return x, ‖b − A x‖², the rank and σ by LAPACK's `gelsd`.
+
+        Of a whole batch at once, and in double precision, as NumPy does. An infinity in A would
+        keep it busy for ever.
+        """
+        finite = self.norm(a) < math.inf
+        if not (finite if a.ndim == 2 else finite.all()):
+            return None
+        signature = "DDd->Ddid" if a.dtype.kind == "c" else "ddd->ddid"
+        x, squares, rank, s = _umath_linalg.lstsq(a, b, rtol, signature=signature)
+        # What is left in the last M − N rows of Qᴴb, which is not all of it unless the rank is N.
+        known = a.ndim == 2 and rank == a.shape[-1]
+        return x, squares if known else None, rank, s
 
     def norm(self, x: Any) -> Any:
         """Return ‖x‖_F of each matrix, in the real dtype."""

@@ -1,7 +1,7 @@
 """Small tensors in host memory, computed by NumPy on the same memory.
 
 A call into PyTorch takes some microseconds, of which there is nothing to see in a product of large
-matrices. For small ones the calls are the cost, and NumPy's take a third.
+matrices. For small ones the calls are the cost, and NumPy's cost less.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ try:
 except (ImportError, RuntimeError):  # no NumPy here, or one that this PyTorch does not know
     _HOST = None
 
-_TYPES = (torch.Tensor, torch.nn.Parameter)
+_TYPES = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
 def _keys(x: torch.Tensor) -> int:
@@ -34,7 +34,7 @@ with torch.inference_mode():
     _INFERENCE = _keys(torch.empty(0, device="cpu"))
 # Of tensors in host memory that are what they seem: not wrapped by a transformation, not conjugated
 # or negated in name alone, not without values.
-_ORDINARY = (_keys(torch.empty(0, device="cpu")), _INFERENCE)
+_ORDINARY = frozenset({_keys(torch.empty(0, device="cpu")), _INFERENCE})
 
 
 def suits(inputs: tuple[Any, ...]) -> bool:
@@ -43,10 +43,12 @@ def suits(inputs: tuple[Any, ...]) -> bool:
         return False
     total = 0
     for x in inputs:
-        if isinstance(x, torch.Tensor):
-            if type(x) not in _TYPES or _keys(x) not in _ORDINARY:
+        if type(x) in _TYPES:
+            if torch._C._dispatch_keys(x).raw_repr() not in _ORDINARY:
                 return False
             total += x.numel()
+        elif type(x) is not float and isinstance(x, torch.Tensor):
+            return False
     # A mode of the user counts, prints or replaces operations, and must see them.
     return total < SMALL and torch._C._len_torch_dispatch_stack() == 0
 
@@ -67,6 +69,8 @@ def by_numpy(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> tuple
 
 
 def _array(x: Any) -> Any:
+    if type(x) is float:
+        return x
     if isinstance(x, torch.Tensor):
         return (x.detach() if x.requires_grad else x).numpy()
     return tuple(map(_array, x)) if isinstance(x, tuple) else x

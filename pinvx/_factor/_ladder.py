@@ -86,9 +86,11 @@ def is_small(lib: Adapter, a: Array) -> bool:
 
     Of a narrow matrix it costs little more than a product: a way that is refused costs as much.
     """
+    entries = math.prod(a.shape)
+    if entries < lib.small:
+        return True
     m, n = a.shape[-2:]
-    narrow = a.ndim == 2 and min(m, n) <= NARROW and max(m, n) > min(m, n)
-    return bool(math.prod(a.shape) < (4 * lib.small if narrow else lib.small))
+    return bool(a.ndim == 2 and m != n and min(m, n) <= NARROW and entries < 4 * lib.small)
 
 
 def last(lib: Adapter, a: Array, _: Any, rtol: Any, atol: Any) -> tuple[Factor, bool]:

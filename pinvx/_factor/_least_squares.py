@@ -1,7 +1,8 @@
 """The fastest way to x = A⁺b that can be certified, which keeps nothing for another b.
 
-Square: elimination. Tall and wide: the normal equations, corrected once or three times. What they
-refuse is factorized by the rungs of the ladder that are left.
+Square: elimination. Tall and wide: the normal equations, corrected one to three times. What they
+refuse goes to the library's own least squares, if it shows what it counted, or is factorized by the
+rungs of the ladder that are left.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ._elimination import elimination
 from ._factor import Factor, Gramian, ranks, solve
 from ._inverse import inverse
 from ._ladder import Rung, descend, is_small, last_rungs, whole
+from ._minimum_norm import minimum_norm
 from ._seminormal import corrected, few_are_enough, one_is_enough
 from ._subspace import subspace
 from ._svd import svd
@@ -74,7 +76,7 @@ def least_squares(lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> Sol
     """
     p = _Problem(a, b, None, None, rtol, atol)
     if not lib.branches(a) or is_small(lib, a):
-        solved = _applied(lib, p, svd(lib, a, rtol, atol), refine=False)
+        solved = _decomposed(lib, p)
     elif a.shape[-2] == a.shape[-1]:
         solved = _square(lib, p)
     else:
@@ -86,6 +88,9 @@ def _square(lib: Adapter, p: _Problem) -> Solved:
     x, squares, accepted, none = elimination(lib, p.a, p.b, p.rtol, p.atol)
 
     def refused(part: _Problem) -> Solved:
+        own = _own(lib, part)
+        if own is not None:
+            return own
         rungs: Any = last_rungs(lib, part.a)
         if not (lib.readable(part.a) and lib.all(none)):
             rungs = (inverse, *map(whole, rungs))
@@ -102,6 +107,10 @@ def _oblong(lib: Adapter, p: _Problem) -> Solved:
 
     def factored(part: _Problem) -> Solved:
         rungs = last_rungs(lib, part.a)
+        if len(rungs) == 1:  # none but the decomposition
+            own = _own(lib, part)
+            if own is not None:
+                return own
         if part.t is not None:
             rungs = (cholesky_qr, *rungs)
         return _factored(lib, part, rungs, Gramian(part.g, part.t))
@@ -169,6 +178,20 @@ def _factored(lib: Adapter, p: _Problem, rungs: Sequence[Rung], gramian: Gramian
         lambda: by(svd(lib, c, p.rtol, p.atol)).complete(lib, p),
     )
     return solved
+
+
+def _decomposed(lib: Adapter, p: _Problem) -> Solved:
+    """Solve by a singular value decomposition: the library's, or one that is applied here."""
+    own = _own(lib, p)
+    return _applied(lib, p, svd(lib, p.a, p.rtol, p.atol), refine=False) if own is None else own
+
+
+def _own(lib: Adapter, p: _Problem) -> Solved | None:
+    """Solve by the library's own least squares, where it is of use."""
+    if not lib.readable(p.a):
+        return None
+    own = minimum_norm(lib, p.a, p.b, p.rtol, p.atol)
+    return None if own is None else Solved(*own)
 
 
 def _applied(lib: Adapter, p: _Problem, factor: Factor, refine: bool = True) -> Solved:

@@ -5,12 +5,10 @@ A = U Σ Vᴴ, A⁺ = V Σ⁺ Uᴴ (Golub & Van Loan, Matrix Computations, 4th e
 
 from __future__ import annotations
 
-import bisect
-import operator
 from typing import Any
 
 from .._adapter import Adapter
-from .._tolerance import counted
+from .._tolerance import counted, how_many
 from .._typing import Array
 from ._balance import balance, extremes
 from ._empty import empty
@@ -55,11 +53,10 @@ def _one(lib: Adapter, a: Array, rtol: float, atol: float) -> Factor | None:
     edge = extremes(lib, a)[0]
     if not 1.0 / edge < sigma[0] < edge:  # NaN, infinity and zero included
         return None
-    cutoff = max(atol, rtol * sigma[0])
+    rank = how_many(sigma, max(atol, rtol * sigma[0]))
     w = lib.adjoint(vh)
-    if sigma[-1] > cutoff:
-        return Factor(w / s, u, len(sigma), s)
-    rank = bisect.bisect_left(sigma, -cutoff, key=operator.neg)  # how many are larger
+    if rank == len(sigma):
+        return Factor(w / s, u, rank, s)
     if rank == 0:
         return None
     return Factor(w[:, :rank] / s[:rank], u[:, :rank], rank, s)
