@@ -64,6 +64,10 @@ class Composed(Protocol):
     def composed(self, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
         """Compute them by `Adapter.differentiable` and `Adapter.constant`."""
 
+    @property
+    def kept(self) -> Rule:
+        """One rule, of more outputs, that is differentiable where values can be read."""
+
 
 _QUIET = nullcontext()
 
@@ -272,7 +276,10 @@ class Adapter:
         return rule.value(self, *inputs)
 
     def composed(self, rule: Composed, *inputs: Any) -> tuple[Array, ...]:
-        """Return ``rule.value``, or ``rule.composed`` where derivatives may be asked for."""
+        """Return ``rule.value``, or ``rule.composed`` where derivatives may be asked for.
+
+        More outputs may follow, those of ``rule.kept``.
+        """
         return rule.value(self, *inputs)
 
     def constant(self, rule: Rule, *inputs: Any) -> tuple[Array, ...]:

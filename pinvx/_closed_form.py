@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from . import _arguments as arguments
-from ._derivative import Factorize, Residuals, Solve
+from ._derivative import Factorize, Residuals, Solve, solve_of
 from ._derivative import pinv_jvp as _pinv_jvp
 from ._derivative import pinv_vjp as _pinv_vjp
 from ._factor._eigh import from_lower_triangle
-from ._factor._svd import svd
 from ._linalg import pinv
 from ._tolerance import tolerances
 from ._typing import Array, Tolerance
@@ -302,7 +301,7 @@ def _solved(
     algorithm = arguments.algorithm(arguments.GENERAL, method, function)
     with lib.quiet():
         w, z, *_ = lib.constant(Factorize(algorithm), a, rtol, atol)
-        solve, inputs = Solve(refine=algorithm is not svd), (a, e.b, w, z)
+        solve, inputs = solve_of(algorithm, lib, a), (a, e.b, w, z)
         return e, solve, inputs, lib.differentiable(solve, *inputs)[0]
 
 

@@ -21,7 +21,8 @@ from typing import Any, TypeAlias
 from ._adapter import Adapter
 from ._factor._factor import Factor, ranks, solve
 from ._factor._ladder import is_small, ladder, ladder_of_pinv
-from ._factor._least_squares import least_squares
+from ._factor._least_squares import factors, least_squares
+from ._factor._seminormal import corrected
 from ._factor._svd import svd, svd_of_pinv
 from ._typing import Array
 
@@ -87,9 +88,9 @@ def pinv_jvp(lib: Adapter, a: Array, x: Array, rank: Any, da: Array) -> Array:
     """Return the derivative of X = A⁺ in the direction dA.
 
     dX = −X dA X + X Xᴴ dAᴴ (I − A X) + (I − X A) dAᴴ Xᴴ X  (Golub & Pereyra 1973, eq. 4.12).
-    For M ≥ N and P = X dA, which is N×N, this is
-    dX = (Pᴴ − P − X A Pᴴ) X + X Xᴴ (dAᴴ − dAᴴ A X).
-    Of full column rank, where X A = I, it is −P X + X Xᴴ (dAᴴ − dAᴴ A X), and −P X if A is square.
+    For M ≥ N, P = X dA and W = X Xᴴ, which are N×N, this is
+    dX = W dAᴴ − (P + W dAᴴ A − (I − X A) Pᴴ) X.
+    Of full column rank X A = I, and if A is square, too, dX = −P X.
     """
     h, dot = lib.adjoint, lib.matmul
     m, n = a.shape[-2:]
@@ -99,32 +100,48 @@ def pinv_jvp(lib: Adapter, a: Array, x: Array, rank: Any, da: Array) -> Array:
     full = isinstance(rank, int) and rank == n
     if full and m == n:
         return -dot(p, x)
-    ph = h(p)
-    dah = h(da)
-    inner = -dot(p, x) if full else dot(ph - p - dot(dot(x, a), ph), x)
-    return inner + dot(dot(x, h(x)), dah - dot(dot(dah, a), x))
+    dah, w = h(da), dot(x, h(x))
+    inner = p + dot(w, dot(dah, a))
+    if not full:
+        ph = h(p)
+        inner = inner - ph + dot(dot(x, a), ph)
+    return dot(w, dah) - dot(inner, x)
 
 
 def pinv_vjp(lib: Adapter, a: Array, x: Array, rank: Any, g: Array) -> Array:
     """Return the cotangent of A for the cotangent G of X = A⁺.
 
     Ā = −Xᴴ G Xᴴ + (I − A X) Gᴴ X Xᴴ + Xᴴ X Gᴴ (I − X A), the adjoint of `pinv_jvp`.
-    For M ≥ N and T = X Gᴴ, which is N×N, this is
-    Ā = Xᴴ (T − Tᴴ − T X A) + (Gᴴ − A T) X Xᴴ.
-    Of full column rank, where X A = I, it is −Xᴴ Tᴴ + (Gᴴ − A T) X Xᴴ, and −Xᴴ Tᴴ if A is square.
+    For M ≥ N, T = X Gᴴ and W = X Xᴴ, which are N×N, and with Xᴴ = A W this is
+    Ā = Gᴴ W − A (T W + W Tᴴ − W T (I − X A)).
+    Of full column rank X A = I, and if A is square, too, Ā = −Xᴴ Tᴴ.
     """
     h, dot = lib.adjoint, lib.matmul
     m, n = a.shape[-2:]
     if m < n:
         return h(pinv_vjp(lib, h(a), h(x), rank, h(g)))
-    xh = h(x)
-    gh = h(g)
+    xh, gh = h(x), h(g)
     t = dot(x, gh)
     full = isinstance(rank, int) and rank == n
     if full and m == n:
         return -dot(xh, h(t))
-    inner = -dot(xh, h(t)) if full else dot(xh, t - h(t) - dot(t, dot(x, a)))
-    return inner + dot(gh - dot(a, t), dot(x, xh))
+    w = dot(x, xh)
+    # T W is of the size of ‖X‖³, and Ā of ‖X‖², which is all that has to be representable.
+    size = _size(lib, w)
+    t = t / size
+    tw = dot(t, w)
+    inner = tw + h(tw)
+    if not full:
+        wt = dot(w, t)
+        inner = inner - wt + dot(wt, dot(x, a))
+    return dot(gh, w) - dot(a, inner) * size
+
+
+def _size(lib: Adapter, w: Array) -> Array:
+    """Return about ‖X‖, shape (..., 1, 1), given X Xᴴ; 1 where that is zero."""
+    xp = lib.xp
+    largest = xp.max(xp.abs(w), axis=(-2, -1), keepdims=True)
+    return xp.sqrt(xp.where(largest > 0.0, largest, xp.ones_like(largest)))
 
 
 @dataclass(frozen=True)
@@ -186,8 +203,12 @@ class Solve:
     the derivatives of every order. All inputs have the same number of dimensions.
     """
 
-    refine: bool
-    """Whether W and Z may come from a faster way than a decomposition, see `solve`."""
+    steps: int
+    """How often to solve again for what is left of b, which a decomposition does not need."""
+    normal: bool = False
+    """Whether R⁻¹ of the normal equations is given as W, or as Z if A is wide, see `corrected`."""
+    full: bool = False
+    """Whether A is known to have full rank, so that what belongs to its null spaces vanishes."""
 
     differentiable = (True,)
 
@@ -195,8 +216,12 @@ class Solve:
         self, lib: Adapter, a: Array, b: Array, w: Array | None, z: Array | None
     ) -> tuple[Array]:
         """Compute A⁺b."""
-        decomposed = lib.readable(a) and is_small(lib, a)
-        return (solve(lib, a, b, w, z, refine=self.refine and not decomposed),)
+        if not self.normal:
+            return (solve(lib, a, b, w, z, self.steps),)
+        t = z if w is None else w
+        assert t is not None  # one of the two is given
+        wide = a.shape[-2] < a.shape[-1]
+        return (corrected(lib, lib.adjoint(a) if wide else a, b, t, wide, self.steps),)
 
     def jvp(
         self,
@@ -209,6 +234,7 @@ class Solve:
 
         dx = A⁺(db − dA x) + A⁺A⁺ᴴ dAᴴ r + (I − A⁺A) dAᴴ A⁺ᴴ x with r = b − A x, from the
         derivative of A⁺ applied to b; with u = dAᴴ A⁺ᴴ x two of the products with A⁺ become one.
+        The second term vanishes at full row rank, and the third at full column rank.
         """
         a, b, w, z = inputs
         (x,) = outputs
@@ -216,10 +242,14 @@ class Solve:
         if da is None:
             return (None if db is None else self._solve(lib, a, db, w, z),)
         h, dot = lib.adjoint, lib.matmul
-        r = b - dot(a, x)
+        right = -dot(da, x) if db is None else db - dot(da, x)
+        if not self._has_full(a, 0):
+            r = b - dot(a, x)
+            right = right + self._solve(lib, h(a), dot(h(da), r), z, w)
+        if self._has_full(a, 1):
+            return (self._solve(lib, a, right, w, z),)
         u = dot(h(da), self._solve(lib, h(a), x, z, w))
-        rhs = self._solve(lib, h(a), dot(h(da), r), z, w) - dot(da, x) - dot(a, u)
-        return (u + self._solve(lib, a, rhs if db is None else rhs + db, w, z),)
+        return (u + self._solve(lib, a, right - dot(a, u), w, z),)
 
     def vjp(
         self,
@@ -229,29 +259,56 @@ class Solve:
         cotangents: tuple[Any, ...],
         needed: tuple[bool, ...],
     ) -> tuple[Array | None, ...]:
-        """Return Ā and b̄ for the cotangent g of x.
-
-        b̄ = y and Ā = −y xᴴ + r (A⁺y)ᴴ + (A⁺ᴴx) qᴴ, with y = A⁺ᴴg, r = b − A x and
-        q = g − A⁺A g = g − Aᴴy.
-        """
+        """Return Ā and b̄ for the cotangent g of x."""
         a, b, w, z = inputs
-        (x,) = outputs
-        (g,) = cotangents
+        (x,), (g,) = outputs, cotangents
         if g is None:
             return (None,) * 4
-        h, dot = lib.adjoint, lib.matmul
-        y = self._solve(lib, h(a), g, z, w)
-        b_bar = sum_to(lib, y, b.shape) if needed[1] else None
+        return (*self.vjp_of_fit(lib, (a, b, x, w, z), g, None, needed), None, None)
+
+    def vjp_of_fit(
+        self,
+        lib: Adapter,
+        known: tuple[Any, ...],
+        g: Array,
+        g_squares: Array | None,
+        needed: tuple[bool, ...],
+    ) -> tuple[Array | None, Array | None]:
+        """Return Ā and b̄ for the cotangents of x and of ‖b − A x‖², given A, b, x, W and Z.
+
+        b̄ = y + 2 r c and Ā = −b̄ xᴴ + r (A⁺y)ᴴ + (A⁺ᴴx) qᴴ, with y = A⁺ᴴg, r = b − A x,
+        q = g − A⁺A g = g − Aᴴy and c for the cotangent of ‖r‖². At full row rank r = 0, and at full
+        column rank q = 0. Ā is one product, so that it is written once.
+        """
+        a, b, x, w, z = known
+        h, dot, k = lib.adjoint, lib.matmul, x.shape[-1]
+        rows, columns = self._has_full(a, 0), self._has_full(a, 1)
+        if columns or not needed[0]:
+            y = self._solve(lib, h(a), g, z, w)
+        else:
+            both = self._solve(lib, h(a), lib.xp.concat([g, x], axis=-1), z, w)
+            y, u = both[..., :k], both[..., k:]
+        b_bar = y
+        if not rows and (needed[0] or g_squares is not None):
+            r = b - dot(a, x)
+            if g_squares is not None:
+                b_bar = y + 2.0 * r * g_squares[..., None, :]
         if not needed[0]:
-            return None, b_bar, None, None
-        r = b - dot(a, x)
-        q = g - dot(h(a), y)
-        a_bar = (
-            dot(r, h(self._solve(lib, a, y, w, z)))
-            - dot(y, h(x))
-            + dot(self._solve(lib, h(a), x, z, w), h(q))
-        )
-        return sum_to(lib, a_bar, a.shape), b_bar, None, None
+            return None, sum_to(lib, b_bar, b.shape)
+        left, right = [-b_bar], [x]
+        if not rows:
+            left, right = [*left, r], [*right, self._solve(lib, a, y, w, z)]
+        if not columns:
+            left, right = [*left, u], [*right, g - dot(h(a), y)]
+        if len(left) > 1:
+            left, right = ([lib.xp.concat(x, axis=-1)] for x in (left, right))
+        a_bar = dot(left[0], h(right[0]))
+        return sum_to(lib, a_bar, a.shape), sum_to(lib, b_bar, b.shape) if needed[1] else None
+
+    def _has_full(self, a: Array, axis: int) -> bool:
+        """Tell whether A is known to have full row rank (axis 0), or full column rank (axis 1)."""
+        m, n = a.shape[-2:]
+        return self.full and (m <= n if axis == 0 else n <= m)
 
     def _solve(self, lib: Adapter, a: Array, b: Array, w: Array | None, z: Array | None) -> Array:
         """Return A⁺b, differentiable with respect to A and b."""
@@ -341,9 +398,76 @@ class Lstsq:
         """Solve by rules that have derivatives."""
         b = _marked(b)
         w, z, rank, s = lib.constant(Factorize(self.algorithm), a, rtol, atol)
-        (x,) = lib.differentiable(Solve(refine=self.algorithm is not svd), a, b, w, z)
+        (x,) = lib.differentiable(solve_of(self.algorithm, lib, a), a, b, w, z)
         (residuals,) = lib.differentiable(Residuals(), a, b, x)
         return x, residuals, rank, s
+
+    @property
+    def kept(self) -> KeptLstsq:
+        """The same as one rule that has derivatives, where values can be read."""
+        return KeptLstsq(self.algorithm)
+
+
+def solve_of(algorithm: Algorithm, lib: Adapter, a: Array) -> Solve:
+    """Return the rule for what `Factorize` makes of A by this algorithm."""
+    decomposed = algorithm is svd or (lib.readable(a) and is_small(lib, a))
+    return Solve(steps=0 if decomposed else 1)
+
+
+@dataclass(frozen=True)
+class KeptLstsq:
+    """(A, b, rtol, atol) -> (x, ‖b − A x‖² for each column, rank, σ, W, Z, the rule that has them).
+
+    `Lstsq`, and with it what its derivatives need.
+    """
+
+    algorithm: Algorithm
+
+    differentiable = (True, True, False, False, False, False, False)
+
+    def value(self, lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> tuple[Any, ...]:
+        """Factorize and solve."""
+        b = _marked(b)
+        if self.algorithm is svd:
+            factor, steps, normal = svd(lib, a, rtol, atol), 0, False
+        else:
+            factor, steps, normal = factors(lib, a, rtol, atol)
+        w, z, rank, s = factor
+        rule = Solve(steps, normal, full=isinstance(rank, int) and rank == min(a.shape[-2:]))
+        (x,) = rule.value(lib, a, b, w, z)
+        (squares,) = Residuals().value(lib, a, b, x)
+        return x, squares, ranks(lib, rank, a), s, w, z, rule
+
+    def jvp(
+        self,
+        lib: Adapter,
+        inputs: tuple[Any, ...],
+        outputs: tuple[Any, ...],
+        tangents: tuple[Any, ...],
+    ) -> tuple[Array | None, ...]:
+        """Return dx and d‖r‖²."""
+        (a, b, *_), (x, _, _, _, w, z, rule) = inputs, outputs
+        known = *tangents[:2], None, None
+        (dx,) = rule.jvp(lib, (a, b, w, z), (x,), known)
+        (dsquares,) = Residuals().jvp(lib, (a, b, x), (), known[:3])
+        return dx, dsquares, None, None, None, None, None
+
+    def vjp(
+        self,
+        lib: Adapter,
+        inputs: tuple[Any, ...],
+        outputs: tuple[Any, ...],
+        cotangents: tuple[Any, ...],
+        needed: tuple[bool, ...],
+    ) -> tuple[Array | None, ...]:
+        """Return Ā and b̄."""
+        (a, b, *_), (x, _, _, _, w, z, rule) = inputs, outputs
+        g, g_squares = cotangents[:2]
+        if g is None:
+            bars = Residuals().vjp(lib, (a, b, x), (), (g_squares,), (*needed[:2], False))[:2]
+        else:
+            bars = rule.vjp_of_fit(lib, (a, b, x, w, z), g, g_squares, needed)
+        return *bars, None, None
 
 
 def _marked(b: Array) -> Array:

@@ -226,7 +226,7 @@ def lstsq(
         algorithm = svd
     rtol, atol = tolerances(lib, a, known, "lstsq", rtol=rtol, atol=atol, rcond=rcond)
     with lib.quiet():
-        x, residuals, rank, s = lib.composed(Lstsq(algorithm), a, e.b, rtol, atol)
+        x, residuals, rank, s, *_ = lib.composed(Lstsq(algorithm), a, e.b, rtol, atol)
 
     if e.is_vector:
         x, residuals = x[..., 0], residuals[..., 0]

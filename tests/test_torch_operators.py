@@ -55,7 +55,7 @@ def samples():
             yield Pinv(svd), (a, rtol, rtol)
             yield Factorize(ladder), (a, 1e-6, 0.0)
             yield Factorize(svd), (a, rtol, 0.0)
-            yield Solve(refine=True), (a, b, w, z)
+            yield Solve(steps=1), (a, b, w, z)
             yield Residuals(), (a, b, matrix(*batch, n, 2, dtype=dtype, seed=2))
 
 

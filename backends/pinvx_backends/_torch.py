@@ -146,9 +146,11 @@ class TorchAdapter(Adapter):
         return _value(rule, self, *inputs)
 
     def composed(self, rule: Any, *inputs: Any) -> tuple[Any, ...]:
-        """Evaluate the rule at once, or by its parts where there are derivatives or graphs."""
-        if _transformed() or _differentiated(inputs):
+        """Evaluate the rule at once, as a node of PyTorch's graph, or by its parts as operators."""
+        if _transformed():
             return rule.composed(self, *inputs)
+        if _differentiated(inputs):
+            return apply(partial(_value, rule.kept), rule.kept, self, inputs)
         return _value(rule, self, *inputs)
 
     def constant(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:

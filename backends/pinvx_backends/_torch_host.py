@@ -85,7 +85,7 @@ def _rounded(x: Any) -> Any:
 
 
 def _tensor(x: Any) -> Any:
-    if x is None or isinstance(x, int):
+    if not hasattr(x, "dtype"):
         return x
     try:
         return torch.from_numpy(x)

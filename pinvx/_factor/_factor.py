@@ -61,17 +61,17 @@ def apply(lib: Adapter, w: Array | None, z: Array | None, b: Array) -> Array:
     return y if w is None else lib.matmul(w, y)
 
 
-def solve(
-    lib: Adapter, a: Array, b: Array, w: Array | None, z: Array | None, refine: bool
-) -> Array:
+def solve(lib: Adapter, a: Array, b: Array, w: Array | None, z: Array | None, steps: int) -> Array:
     """Return A⁺b, given A⁺ = W Zᴴ.
 
-    `refine` is to solve once more for what is left of b: an inverse, or the normal equations, lose
-    more of the solution than of A⁺, and get it back so (Å. Björck, Linear Algebra Appl. 88/89
-    (1987), 31–48).
+    `steps` tells how often to solve again for what is left of b: an inverse, or the normal
+    equations, lose more of the solution than of A⁺, and get it back so (Å. Björck, Linear Algebra
+    Appl. 88/89 (1987), 31–48).
     """
     x = apply(lib, w, z, b)
-    return x + apply(lib, w, z, b - lib.matmul(a, x)) if refine else x
+    for _ in range(steps):
+        x = x + apply(lib, w, z, b - lib.matmul(a, x))
+    return x
 
 
 def ranks(lib: Adapter, rank: Array | int, a: Array) -> Array:

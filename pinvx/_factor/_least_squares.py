@@ -18,7 +18,7 @@ from ._cholesky_qr import cholesky_qr
 from ._elimination import elimination
 from ._factor import Factor, Gramian, ranks, solve
 from ._inverse import inverse
-from ._ladder import Rung, descend, is_small, last_rungs, whole
+from ._ladder import Rung, descend, is_small, ladder, last_rungs, whole
 from ._minimum_norm import minimum_norm
 from ._seminormal import corrected, few_are_enough, one_is_enough
 from ._subspace import subspace
@@ -183,7 +183,7 @@ def _factored(lib: Adapter, p: _Problem, rungs: Sequence[Rung], gramian: Gramian
 def _decomposed(lib: Adapter, p: _Problem) -> Solved:
     """Solve by a singular value decomposition: the library's, or one that is applied here."""
     own = _own(lib, p)
-    return _applied(lib, p, svd(lib, p.a, p.rtol, p.atol), refine=False) if own is None else own
+    return _applied(lib, p, svd(lib, p.a, p.rtol, p.atol), steps=0) if own is None else own
 
 
 def _own(lib: Adapter, p: _Problem) -> Solved | None:
@@ -194,6 +194,50 @@ def _own(lib: Adapter, p: _Problem) -> Solved | None:
     return None if own is None else Solved(*own)
 
 
-def _applied(lib: Adapter, p: _Problem, factor: Factor, refine: bool = True) -> Solved:
+def _applied(lib: Adapter, p: _Problem, factor: Factor, steps: int = 1) -> Solved:
     """Solve by a factorization."""
-    return Solved(solve(lib, p.a, p.b, factor.w, factor.z, refine), None, factor.rank)
+    return Solved(solve(lib, p.a, p.b, factor.w, factor.z, steps), None, factor.rank)
+
+
+def factors(lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Factor, int, bool]:
+    """Factorize A by the fastest certified way to A⁺b and A⁺ᴴc, for as many b and c as come.
+
+    Parameters
+    ----------
+    lib
+        The adapter of `a`, which does not trace.
+    a : array, shape (..., M, N)
+    rtol, atol
+        As `tolerances` returns them.
+
+    Returns
+    -------
+    factor : Factor
+    steps : int
+        How often to correct a solution.
+    normal : bool
+        Whether W, or Z if A is wide, is R⁻¹ of the normal equations, for `corrected`.
+    """
+    m, n = a.shape[-2:]
+    if is_small(lib, a) or not lib.readable(a):  # there are arrays without values
+        return svd(lib, a, rtol, atol)._replace(s=None), 0, False
+    if m < n:
+        factor, steps, normal = factors(lib, lib.adjoint(a), rtol, atol)
+        return factor.adjoint(), steps, normal
+    if m == n:
+        return ladder(lib, a, rtol, atol), 1, False
+    g = lib.gramian(a)
+    r = lib.cholesky(g)
+    below = last_rungs(lib, a)
+    if hopeless(lib, r):
+        return descend(lib, below, a, Gramian(g, None), rtol, atol), 1, False
+    t = lib.adjoint(lib.inv_lower(r))
+    enough = one_is_enough(lib, a, g, t, rtol, atol)
+    steps = 1
+    if not lib.all(enough):
+        two, three = few_are_enough(lib, a, g, t, rtol, atol)
+        steps = 2 if lib.all(enough | two) else 3
+        enough = enough | three
+    if lib.all(enough):
+        return Factor(t, None, n), steps, True
+    return descend(lib, (cholesky_qr, *below), a, Gramian(g, t), rtol, atol), 1, False

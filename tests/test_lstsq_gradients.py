@@ -1,0 +1,139 @@
+"""`lstsq` with PyTorch's gradients: one node, which keeps what its derivatives need and no more."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bounds import FIRST, assert_close, eps_of, norm
+from test_least_squares import lacking, spectrum
+
+import pinvx
+from pinvx import _derivative
+from pinvx._dispatch import adapter_of
+
+torch = pytest.importorskip("torch")
+
+SHAPES = [(6, 6), (20, 8), (8, 20), (3, 20, 8), (3, 6, 6)]
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """What was kept: (how many corrections, whether R⁻¹); and nothing is left to SVD or NumPy."""
+    made = []
+    factors = _derivative.factors
+
+    def recorded(*arguments):
+        factor, steps, normal = factors(*arguments)
+        made.append((steps, normal))
+        return factor, steps, normal
+
+    monkeypatch.setattr(_derivative, "factors", recorded)
+    for x in (torch.ones(1), np.ones(1)):
+        monkeypatch.setattr(adapter_of(x, "", ""), "small", 1)
+    monkeypatch.setattr(pinvx._factor._ladder, "NARROW", 0)
+    return made
+
+
+def problem(shape, kappa, dtype="float64"):
+    rng = np.random.default_rng(0)
+    a, b = spectrum(*shape[-2:], kappa, *shape[:-2]), rng.standard_normal((*shape[:-1], 2))
+    if dtype == "complex128":
+        a, b = a * np.exp(1j * np.arange(shape[-1])), b * (1 - 1j)
+    return [torch.asarray(x, requires_grad=True) for x in (a, b)]
+
+
+@pytest.mark.parametrize(
+    ("kappa", "steps"), [(10.0, 1), (1e6, 2), (1e7, 3), (1e9, 1)], ids=lambda x: str(x)
+)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("output", ["x", "residuals"])
+def test_gradients_are_those_of_the_decomposition(shape, kappa, steps, output, kept):
+    a, b = problem(shape, kappa)
+    weights = torch.asarray(np.random.default_rng(5).standard_normal((*shape[:-2], shape[-1], 2)))
+
+    def gradients(method):
+        fit = pinvx.lstsq(a, b, method=method)
+        loss = (fit.x * weights).sum() if output == "x" else fit.residuals.sum()
+        return [g.numpy() for g in torch.autograd.grad(loss, (a, b))]
+
+    oblong = shape[-1] != shape[-2]
+    for found, wanted, scale in zip(
+        gradients("auto"), gradients("svd"), scales(a, b, weights, kappa, output), strict=True
+    ):
+        unit = max(shape[-2:]) * eps_of("float64") * kappa
+        assert_close(found, wanted, 2 * FIRST * unit, scale=scale)
+    if oblong and kappa < 1e8:
+        assert kept == [(steps, True)]
+    else:
+        assert [normal for _, normal in kept] == [False]
+
+
+def scales(a, b, weights, kappa, output):
+    """The size of the terms of Ā and b̄; ‖A‖ is 1, and so ‖A⁺‖ is κ."""
+    if output == "x":
+        return kappa**2 * norm(b.detach()) * norm(weights), kappa * norm(weights)
+    return kappa * norm(b.detach()) ** 2, norm(b.detach())
+
+
+# PyTorch's forward mode compiles its own rules with `torch.jit.script`, which it deprecates.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is:DeprecationWarning")
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("shape", [(3, 3), (5, 2), (2, 5), (2, 4, 2)], ids=str)
+def test_derivatives_of_both_modes_and_of_the_second_order(shape, dtype, kept):
+    a, b = problem(shape, 10.0, dtype)
+
+    def f(a, b):
+        fit = pinvx.lstsq(a, b)
+        return fit.x, fit.residuals
+
+    forward = {"check_forward_ad": True, "check_batched_grad": True}
+    assert torch.autograd.gradcheck(f, (a, b), **forward)
+    assert torch.autograd.gradgradcheck(f, (a, b), check_fwd_over_rev=True)
+
+
+@pytest.mark.parametrize("shape", [(20, 8), (8, 20), (9, 9), (4, 9, 6)], ids=str)
+def test_what_lacks_rank(shape, kept):
+    a, b = (torch.asarray(x, requires_grad=True) for x in lacking(shape, "float64"))
+
+    def gradients(method):
+        fit = pinvx.lstsq(a, b, method=method, rtol=1e-10)
+        return torch.autograd.grad(fit.x.sum() + fit.residuals.sum(), (a, b))
+
+    for found, wanted in zip(gradients("auto"), gradients("svd"), strict=True):
+        assert_close(found, wanted, FIRST * max(shape[-2:]) * eps_of("float64") * 1e4)
+
+
+def test_only_what_is_needed_is_computed(kept):
+    """A gradient of b alone takes one solution, and that of the residuals none."""
+    a, b = problem((20, 8), 10.0)
+    solved = []
+    corrected = _derivative.corrected
+
+    def recorded(*arguments):
+        solved.append(arguments)
+        return corrected(*arguments)
+
+    def count(output, a, b):
+        loss = getattr(pinvx.lstsq(a, b), output).sum()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_derivative, "corrected", recorded)
+            solved.clear()
+            torch.autograd.grad(loss, [x for x in (a, b) if x.requires_grad])
+        return len(solved)
+
+    assert count("x", a.detach(), b) == 1
+    assert count("x", a, b) == 2
+    assert count("residuals", a, b) == 0
+
+
+@pytest.mark.parametrize("exponent", [-100, 100])
+def test_a_gradient_of_pinv_needs_no_larger_numbers_than_its_own(exponent):
+    """‖A⁺‖³ of float32 would be beyond all numbers here, and the gradient is of the size ‖A⁺‖²."""
+    a = spectrum(9, 4, 10.0).astype(np.float32)
+    g = np.random.default_rng(0).standard_normal((4, 9)).astype(np.float32)
+    scale = np.float32(2.0) ** (exponent // 2)
+    for matrix, cotangent in ((a, g), (a.mT.copy(), g.mT.copy())):
+        x = pinvx.pinv(matrix)
+        expected = pinvx.pinv_vjp(matrix, cotangent, x=x)
+        found = pinvx.pinv_vjp(matrix * scale, cotangent, x=x / scale)
+        assert np.array_equal(found * scale * scale, expected)
