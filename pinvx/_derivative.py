@@ -138,10 +138,12 @@ def pinv_vjp(lib: Adapter, a: Array, x: Array, rank: Any, g: Array) -> Array:
 
 
 def _size(lib: Adapter, w: Array) -> Array:
-    """Return about ‖X‖, shape (..., 1, 1), given X Xᴴ; 1 where that is zero."""
-    xp = lib.xp
-    largest = xp.max(xp.abs(w), axis=(-2, -1), keepdims=True)
-    return xp.sqrt(xp.where(largest > 0.0, largest, xp.ones_like(largest)))
+    """Return ‖X‖_F, shape (..., 1, 1), given X Xᴴ; no zero, of which the root has no derivative."""
+    xp, known = lib.xp, lib.precision(w.dtype)
+    assert known is not None  # checked at the call
+    diagonal = xp.linalg.diagonal(w)
+    squares = xp.sum(xp.real(diagonal) if known.is_complex else diagonal, axis=-1)
+    return xp.sqrt(squares + 2.0 ** (2 - known.exponents))[..., None, None]
 
 
 @dataclass(frozen=True)

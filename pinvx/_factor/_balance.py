@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 from .._adapter import Adapter
@@ -46,10 +47,15 @@ def balance(lib: Adapter, a: Array) -> Balanced:
 
 
 def extremes(lib: Adapter, a: Array) -> tuple[float, float]:
-    """Return the scale that is left alone, at most, and the factor for what lies beyond.
+    """Return the scale that is left alone, at most, and the factor for what lies beyond."""
+    return _extremes(lib.precision(a.dtype).exponents)  # type: ignore[union-attr]  # checked at the call
 
-    2**±(5/16 of all exponents) and 3/4 of them: both ends of the range, subnormal numbers included,
-    land where squares neither overflow nor underflow.
+
+@cache
+def _extremes(exponents: int) -> tuple[float, float]:
+    """Return 2**±(5/16 of all exponents) and 3/4 of them.
+
+    Both ends of the range, subnormal numbers included, land where squares neither overflow nor
+    underflow.
     """
-    exponents = lib.precision(a.dtype).exponents  # type: ignore[union-attr]  # checked at the call
     return 2.0 ** (5 * exponents // 16), 2.0 ** (3 * exponents // 4)

@@ -51,9 +51,12 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any, *, of_pinv: bool = Fals
         return svd(lib, a, rtol, atol)
     m, n = a.shape[-2:]
     if is_small(lib, a):
-        factor = svd(lib, a, rtol, atol, of_pinv=of_pinv)._replace(s=None)
+        factor = svd(lib, a, rtol, atol, of_pinv=of_pinv)
+        if lib.readable(a):
+            return factor
         # What is traced has one form, whether it is one matrix or a batch of them by now.
-        return factor if m != n or lib.readable(a) else Factor(factor.pinv(lib), None, factor.rank)
+        factor = factor._replace(s=None)
+        return factor if m != n else Factor(factor.pinv(lib), None, factor.rank)
     if m < n:
         return ladder(lib, lib.adjoint(a), rtol, atol, of_pinv=of_pinv).adjoint()
     if not lib.readable(a):

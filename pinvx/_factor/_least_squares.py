@@ -220,7 +220,7 @@ def factors(lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Factor, int, 
     """
     m, n = a.shape[-2:]
     if is_small(lib, a) or not lib.readable(a):  # there are arrays without values
-        return svd(lib, a, rtol, atol)._replace(s=None), 0, False
+        return svd(lib, a, rtol, atol), 0, False
     if m < n:
         factor, steps, normal = factors(lib, lib.adjoint(a), rtol, atol)
         return factor.adjoint(), steps, normal

@@ -7,6 +7,7 @@ what lacks rank or for what does not; and the decomposition, of those matrices a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .._adapter import Adapter
@@ -76,14 +77,17 @@ def _of_one_batch(lib: Adapter, a: Array, rtol: Any, atol: Any, whole: bool) -> 
         return svd(lib, a, rtol, atol, of_pinv=whole or m == n)
 
     def refused() -> Factor:
-        second, sound = _second(lib, a, gramian, rtol, atol, first, accepted, lacking)
         if a.ndim == 2:
+            second, sound = _second(
+                lib, a, gramian, rtol, atol, finished(first), accepted, lacking, finished
+            )
             last: Factor = lib.branch(
-                sound,
-                lambda: finished(second),
-                lambda: finished(decomposed(a, rtol, atol)),
+                sound, lambda: second, lambda: finished(decomposed(a, rtol, atol))
             )
             return last
+        second, sound = _second(
+            lib, a, gramian, rtol, atol, first, accepted, lacking, lambda factor: factor
+        )
 
         def again(*inputs: Any) -> Factor:
             return finished(decomposed(*inputs))
@@ -104,6 +108,7 @@ def _second(
     first: Factor,
     accepted: Array,
     lacking: Array,
+    finished: Callable[[Factor], Factor],
 ) -> tuple[Factor, Array]:
     """Return the factors after the second rung, and of which matrices they are accepted."""
 
@@ -119,7 +124,7 @@ def _second(
         if gramian is None:
             factor = Factor(factor.pinv(lib), None, factor.rank)
         if a.ndim == 2:
-            return factor, sound
+            return finished(factor), sound
         return merged(lib, accepted, first, factor), accepted | sound
 
     def lacks_rank() -> tuple[Factor, Array]:
