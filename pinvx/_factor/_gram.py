@@ -22,5 +22,5 @@ def gram(lib: Adapter, a: Array, gramian: Gramian, rtol: Any, atol: Any) -> tupl
     Parameters and results as for `inverse`, with `a` of shape (..., M, N), M ≥ N.
     """
     g, r_inverse = gramian
-    w = lib.matmul(r_inverse, lib.adjoint(r_inverse))
+    w = lib.gramian(lib.adjoint(r_inverse))  # R⁻¹R⁻ᴴ
     return Factor(w, a, a.shape[-1]), well_conditioned(lib, a, g, w, rtol, atol)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from .._adapter import Adapter
 from .._typing import Array
-from ._batch import Refused, merged
+from ._batch import Refused
 from ._certificate import hopeless
 from ._cholesky_qr import cholesky_qr
 from ._factor import NOTHING, Factor, Gramian
@@ -64,9 +64,9 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any, *, of_pinv: bool = Fals
     if m == n:
         return descend(lib, (inverse, *map(whole, last_rungs(lib, a))), a, None, rtol, atol)
     below = last_rungs(lib, a)
-    g = lib.matmul(lib.adjoint(a), a)
+    g = lib.gramian(a)
     r = lib.cholesky(g)
-    if lib.readable(a) and hopeless(lib, r):
+    if hopeless(lib, r):
         return descend(lib, below, a, Gramian(g, None), rtol, atol)
     gramian = Gramian(g, lib.adjoint(lib.inv_lower(r)))
     return descend(lib, (gram, cholesky_qr, *below), a, gramian, rtol, atol)
@@ -118,27 +118,15 @@ def whole(rung: Rung) -> Rung:
 def descend(
     lib: Adapter, rungs: Sequence[Rung], a: Array, gramian: Gramian | None, rtol: Any, atol: Any
 ) -> Factor:
-    """Try the rungs in turn; the last accepts everything."""
+    """Try the rungs in turn, for an array whose values can be read; the last accepts everything."""
     rung, *lower = rungs
     first, accepted = rung(lib, a, gramian, rtol, atol)
-    if accepted is True:
+    if lib.all(accepted):
         return first
-    readable = lib.readable(a)
-
-    def taken() -> Factor:
-        return first if readable else first.with_ranks(lib, a)
-
-    def refused() -> Factor:
-        if a.ndim == 2 or accepted is False or (readable and lib.all(~accepted)):
-            return descend(lib, lower, a, gramian, rtol, atol)
-        if not readable:
-            below = descend(lib, lower, a, gramian, rtol, atol)
-            return merged(lib, accepted, first.with_ranks(lib, a), below)
-        items = Refused.of(lib, accepted)
-        part, tolerances = items.take(a, 2), (items.take(rtol, 0), items.take(atol, 0))
-        known = None if gramian is None else Gramian(*(items.take(x, 2) for x in gramian))
-        below = descend(lib, lower, part, known, *tolerances)
-        return items.insert(first.with_ranks(lib, a), below.with_ranks(lib, part))
-
-    factor: Factor = lib.branch(accepted, taken, refused)
-    return factor
+    if a.ndim == 2 or accepted is False or lib.all(~accepted):
+        return descend(lib, lower, a, gramian, rtol, atol)
+    items = Refused.of(lib, accepted)
+    part, tolerances = items.take(a, 2), (items.take(rtol, 0), items.take(atol, 0))
+    known = None if gramian is None else Gramian(*(items.take(x, 2) for x in gramian))
+    below = descend(lib, lower, part, known, *tolerances)
+    return items.insert(first.with_ranks(lib, a), below.with_ranks(lib, part))
