@@ -13,6 +13,7 @@ from bounds import FIRST, VALUE, assert_close, norm, unit
 from jax_rows import compiled
 
 import pinvx
+from pinvx._dispatch import adapter_of
 from pinvx._factor import _traced
 
 
@@ -301,3 +302,43 @@ def test_every_product_asks_for_full_precision():
     highest = (jax.lax.Precision.HIGHEST,) * 2
     assert products
     assert {e.params["precision"] for e in products} == {highest}
+
+
+def with_spectrum(m, n, s):
+    rng = np.random.default_rng(0)
+    k = len(s)
+    u, v = (np.linalg.qr(rng.standard_normal((rows, k)))[0] for rows in (m, n))
+    return u * np.asarray(s) @ v.T, v / np.asarray(s) @ u.T
+
+
+@pytest.mark.parametrize(("m", "n"), [(40, 24), (24, 40), (30, 30)], ids=str)
+def test_what_no_faster_way_accepts_is_decomposed(m, n):
+    """Condition numbers beyond every rung but the last, alone and beside ones that are not."""
+    row = named("jax")
+    k = min(m, n)
+    spectra = [
+        np.geomspace(1.0, 1e-9, k),
+        np.geomspace(1.0, 0.1, k),
+        np.geomspace(1.0, 1e-12, k),
+        np.geomspace(1.0, 1e-6, k),
+        np.geomspace(1.0, 1e-10, k)[: k // 2],
+    ]
+    pairs = [with_spectrum(m, n, s) for s in spectra]
+    with row.scope():
+        one = jax.jit(pinvx.pinv)
+        together = jax.jit(pinvx.pinv)(jnp.asarray(np.stack([a for a, _ in pairs])))
+        for (a, x), s, of_batch in zip(pairs, spectra, together, strict=True):
+            for found in (one(jnp.asarray(a)), of_batch):
+                # Twice, since `x` is exact for factors that are orthonormal to a rounding error.
+                assert_close(found, x, 2 * VALUE * unit((m, n), "float64", s[0] / s[-1]))
+
+
+@pytest.mark.parametrize("rows", [30, 1300])
+def test_inner_products_of_columns_are_conjugated(rows):
+    """Whether the adjoint is written down or not; a ladder would refuse what is wrong, and go on."""
+    row = named("jax")
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((rows, 20)) + 1j * rng.standard_normal((rows, 20))
+    with row.scope():
+        lib = adapter_of(jnp.asarray(x), "", "")
+        assert_close(lib.gramian(jnp.asarray(x)), x.conj().T @ x, unit((rows, 20), "float64", 1.0))
