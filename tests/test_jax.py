@@ -335,7 +335,7 @@ def test_what_no_faster_way_accepts_is_decomposed(m, n):
 
 @pytest.mark.parametrize("rows", [30, 1300])
 def test_inner_products_of_columns_are_conjugated(rows):
-    """Whether the adjoint is written down or not; a ladder would refuse what is wrong, and go on."""
+    """Whether the adjoint is written down or not; a ladder would refuse another, and go on."""
     row = named("jax")
     rng = np.random.default_rng(0)
     x = rng.standard_normal((rows, 20)) + 1j * rng.standard_normal((rows, 20))
