@@ -85,6 +85,10 @@ class Adapter:
     """Below this many entries the number of calls into the library rules, and matrices are left to
     the decomposition, which has the fewest."""
 
+    slow_svd: bool = True
+    """Whether the eigenvectors of AᴴA and some products take less time than a singular value
+    decomposition of a square matrix, so that compiled code had better contain them."""
+
     def __init__(self, xp: Namespace) -> None:
         self.xp = xp
         self._precisions: dict[DType, Precision | None] = {}

@@ -21,6 +21,10 @@ class JaxAdapter(Adapter):
 
     small = 256  # compiled operations cost nothing to call, but a ladder takes long to compile
 
+    def __init__(self, xp: Any) -> None:
+        super().__init__(xp)
+        self.slow_svd = jax.default_backend() != "cpu"  # LAPACK's is as fast as what is compiled
+
     def readable(self, *values: Any) -> bool:
         """Tell whether all values are concrete: a tracer has none."""
         return not any(isinstance(v, jax.core.Tracer) for v in values)
@@ -97,8 +101,26 @@ class JaxAdapter(Adapter):
     ) -> Any:
         """Return the outputs with those of `again` in place of what is not accepted.
 
-        A loop over parts of the batch, of which those are skipped where nothing is to be done.
+        A loop over parts of the batch, of which those are skipped where nothing is to be done; but
+        all at once where that is more than half of them, and they lie on one device.
         """
+
+        def at_once() -> Any:
+            def chosen(old: Any, new: Any) -> Any:
+                return jnp.where(jnp.reshape(accepted, (-1, *(1,) * (old.ndim - 1))), old, new)
+
+            return jax.tree.map(chosen, outputs, again(*inputs))
+
+        def in_parts() -> Any:
+            return self._mended_in_parts(accepted, outputs, again, inputs)
+
+        if jax.device_count() > 1:
+            return in_parts()
+        return self.branch(2 * jnp.sum(~accepted) > accepted.shape[0], at_once, in_parts)
+
+    def _mended_in_parts(
+        self, accepted: Any, outputs: Any, again: Callable[..., Any], inputs: tuple[Any, ...]
+    ) -> Any:
         count = accepted.shape[0]
         parts = _parts(count, math.prod(inputs[0].shape[1:]))
         width = count // parts

@@ -168,15 +168,16 @@ def _factored(lib: Adapter, p: _Problem, rungs: Sequence[Rung], gramian: Gramian
     def by(factor: Factor) -> Solved:
         return _applied(lib, p, factor.adjoint() if wide else factor)
 
+    def last() -> Solved:
+        return by(svd(lib, c, p.rtol, p.atol)).complete(lib, p)
+
     if lib.readable(c):
         return by(descend(lib, rungs, c, gramian, p.rtol, p.atol))
-    # What is traced is compiled with all that it might do, so there is one more, and the last.
+    # What is traced is compiled with all that it might do, so there is one more at most.
+    if gramian is None and not lib.slow_svd:
+        return last()
     factor, accepted = subspace(lib, c, gramian, p.rtol, p.atol)
-    solved: Solved = lib.branch(
-        accepted,
-        lambda: by(factor).complete(lib, p),
-        lambda: by(svd(lib, c, p.rtol, p.atol)).complete(lib, p),
-    )
+    solved: Solved = lib.branch(accepted, lambda: by(factor).complete(lib, p), last)
     return solved
 
 

@@ -115,7 +115,7 @@ def _second(
     def kept() -> tuple[Factor, Array]:
         return first, accepted
 
-    if gramian is None and a.shape[-1] < EXACT:
+    if gramian is None and (a.shape[-1] < EXACT or not lib.slow_svd):
         return kept()  # the decomposition costs little more than the eigenvectors
 
     def tried(rung: Any) -> tuple[Factor, Array]:
