@@ -160,6 +160,7 @@ def only_the_faster_rungs(monkeypatch):
         return svd(lib, a * jnp.nan, *tolerances, **options)
 
     monkeypatch.setattr(_traced, "svd", nothing)
+    monkeypatch.setattr(adapter_of(jnp.ones(1), "", ""), "slow_svd", True)  # as on other devices
     jax.clear_caches()
     yield
     jax.clear_caches()
