@@ -334,12 +334,11 @@ def test_what_no_faster_way_accepts_is_decomposed(m, n):
                 assert_close(found, x, 2 * VALUE * unit((m, n), "float64", s[0] / s[-1]))
 
 
-@pytest.mark.parametrize("rows", [30, 1300])
-def test_inner_products_of_columns_are_conjugated(rows):
-    """Whether the adjoint is written down or not; a ladder would refuse another, and go on."""
+def test_inner_products_of_columns_are_conjugated():
+    """A ladder would refuse what is made of others, and go on."""
     row = named("jax")
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((rows, 20)) + 1j * rng.standard_normal((rows, 20))
+    x = rng.standard_normal((30, 20)) + 1j * rng.standard_normal((30, 20))
     with row.scope():
         lib = adapter_of(jnp.asarray(x), "", "")
-        assert_close(lib.gramian(jnp.asarray(x)), x.conj().T @ x, unit((rows, 20), "float64", 1.0))
+        assert_close(lib.gramian(jnp.asarray(x)), x.conj().T @ x, unit((30, 20), "float64", 1.0))
