@@ -13,9 +13,7 @@ back-multiplication) is exact for a matrix p·eps·‖A‖₂ away in the Froben
 
 **P6, beside the SVD.** An eps of ‖A‖ in the input already moves A⁺ by eps·κ·‖A⁺‖. No method
 that reads rounded data can promise less, so that is the rounding floor, and a method may be
-`BESIDE_SVD` = 4 times worse than the larger of the SVD formula's own error and the floor. Two
-builds of LAPACK differ by up to 13 times on one well-conditioned matrix, and a target may call
-either, so the formula is taken by the library's own and by NumPy's.
+`BESIDE_SVD` = 4 times worse than the larger of the SVD formula's own error and the floor.
 
 **P5.** With X = (A+E)⁺, AXA − A = −E + E·X·A + A·X·E − …: at most 2‖E‖·κ beside ‖A‖, the same for
 X, and ‖E‖‖X‖ for each projector. Half of P6's constant would do; `PENROSE` = 8 keeps one number.

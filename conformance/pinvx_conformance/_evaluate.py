@@ -93,20 +93,13 @@ def lstsq(target: Target, recipe: Recipe, dtype: str, rhs: Recipe, **options: An
 @functools.lru_cache(maxsize=4096)
 def svd_formula(target: Target, recipe: Recipe, dtype: str) -> Any:
     """V·diag(1/σ)·Uᴴ by the SVD of the target's own library, cut off at p·eps·σ₁."""
+    a = recipe.array(dtype)
     svd = target.svd or getattr(getattr(target.library.xp, "linalg", None), "svd", None)
-    if svd is None:
-        return svd_formula_of_numpy(recipe, dtype)
-    parts = svd(target.library.asarray(recipe.array(dtype), dtype), full_matrices=False)
-    return _applied(*(target.library.to_numpy(part) for part in parts))
-
-
-@functools.lru_cache(maxsize=4096)
-def svd_formula_of_numpy(recipe: Recipe, dtype: str) -> Any:
-    """Return the same by NumPy's LAPACK."""
-    return _applied(*np.linalg.svd(recipe.array(dtype), full_matrices=False))
-
-
-def _applied(u: Any, s: Any, vh: Any) -> Any:
-    keep = s > max(len(u), vh.shape[-1]) * np.finfo(s.dtype).eps * np.max(s, initial=0)
+    if svd is not None:
+        parts = svd(target.library.asarray(a, dtype), full_matrices=False)
+        u, s, vh = (target.library.to_numpy(part) for part in parts)
+    else:
+        u, s, vh = np.linalg.svd(a, full_matrices=False)
+    keep = s > max(a.shape) * np.finfo(s.dtype).eps * np.max(s, initial=0)
     inverse = np.where(keep, 1 / np.where(keep, s, 1), 0).astype(s.dtype)
     return (np.conj(vh.T) * inverse) @ np.conj(u.T)
