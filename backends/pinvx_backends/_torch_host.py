@@ -1,12 +1,16 @@
 """Small tensors in host memory, computed by NumPy on the same memory.
 
 A call into PyTorch takes some microseconds, of which there is nothing to see in a product of large
-matrices. For small ones the calls are the cost, and NumPy's cost less.
+matrices. For small ones the calls are the cost, and NumPy's cost less. But singular values and
+vectors are PyTorch's own: where two builds of LAPACK differ, the error of A⁺ by the one can be ten
+times that by the other, and nobody shall lose by being small.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -17,8 +21,29 @@ from pinvx._dispatch import adapter_of
 # From here on (the entries of all inputs together) the library's own threads and kernels win.
 SMALL = 1 << 13
 
+
+def _svd(x: Any, *, full_matrices: bool = False) -> tuple[Any, Any, Any]:
+    """Return U, σ and Vᴴ by PyTorch, in double precision, and σ = NaN where that fails."""
+    known = torch.from_numpy(x)
+    known = known.to(torch.complex128 if known.is_complex() else torch.float64)
+    try:
+        u, s, vh = torch.linalg.svd(known, full_matrices=full_matrices)
+    except RuntimeError:  # a matrix with NaN
+        u = vh = known
+        s = known.real.new_full((1,), float("nan"))
+    return u.numpy(), s.numpy(), vh.resolve_conj().numpy()
+
+
+def _host() -> Adapter:
+    """Return NumPy's adapter with PyTorch's singular value decomposition."""
+    host = copy.copy(adapter_of(torch.empty(0, device="cpu").numpy(), "pinvx", "a"))
+    linalg = SimpleNamespace(**{**vars(host.xp.linalg), "svd": _svd})
+    vars(host).update(svd=_svd, xp=SimpleNamespace(**{**vars(host.xp), "linalg": linalg}))
+    return host
+
+
 try:
-    _HOST: Adapter | None = adapter_of(torch.empty(0, device="cpu").numpy(), "pinvx", "a")
+    _HOST: Adapter | None = _host()
 except (ImportError, RuntimeError):  # no NumPy here, or one that this PyTorch does not know
     _HOST = None
 
