@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
+
+from ._threads import parts, side_by_side
 
 
 def with_own_functions(xp: Any) -> ModuleType:
@@ -14,6 +19,7 @@ def with_own_functions(xp: Any) -> ModuleType:
     `vecdot` of the two is a matrix product, which PyTorch may form in reduced precision.
     `where` and others look at dtypes, which are always equal here, for longer than they compute.
     The `vmap` that `is_grads_batched` uses knows `cat` and no `concat`.
+    Decompositions of a batch take its matrices in turn, and are shared out to threads.
     """
     namespace = ModuleType(xp.__name__, xp.__doc__)
     vars(namespace).update(vars(xp))
@@ -23,6 +29,13 @@ def with_own_functions(xp: Any) -> ModuleType:
         abs=torch.abs,
         concat=_concat,
         isfinite=torch.isfinite,
+        linalg=SimpleNamespace(
+            **{
+                **vars(xp.linalg),
+                "svd": partial(_in_threads, torch.linalg.svd),
+                "eigh": partial(_in_threads, torch.linalg.eigh),
+            }
+        ),
     )
     return namespace
 
@@ -33,3 +46,32 @@ def _vecdot(x: torch.Tensor, y: torch.Tensor, /, *, axis: int = -1) -> torch.Ten
 
 def _concat(arrays: list[torch.Tensor], /, *, axis: int = 0) -> torch.Tensor:
     return torch.cat(arrays, dim=axis)
+
+
+def _in_threads(decompose: Callable[..., Any], x: torch.Tensor, /, **options: Any) -> Any:
+    places = parts(x.shape, torch.get_num_threads) if _is_plain(x) else []
+    if not places:
+        return decompose(x, **options)
+
+    @torch.no_grad()  # a switch of each thread
+    def part(place: tuple[slice, ...]) -> Any:
+        return decompose(x[place], **options)
+
+    found = zip(*side_by_side(part, places), strict=True)
+    return tuple(torch.cat(each, dim=len(places[0]) - 1) for each in found)
+
+
+def _is_plain(x: torch.Tensor) -> bool:
+    """Tell whether `x` is in host memory, and nothing else has to know what is done with it.
+
+    Modes and transformations belong to the thread that calls.
+    """
+    return (
+        x.is_cpu
+        and type(x) is torch.Tensor
+        and not (x.requires_grad and torch.is_grad_enabled())
+        and forward_ad._current_level < 0
+        and not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
+        and torch._C._len_torch_dispatch_stack() == 0
+    )
