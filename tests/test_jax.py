@@ -332,13 +332,3 @@ def test_what_no_faster_way_accepts_is_decomposed(m, n):
             for found in (one(jnp.asarray(a)), of_batch):
                 # Twice, since `x` is exact for factors that are orthonormal to a rounding error.
                 assert_close(found, x, 2 * VALUE * unit((m, n), "float64", s[0] / s[-1]))
-
-
-def test_inner_products_of_columns_are_conjugated():
-    """A ladder would refuse what is made of others, and go on."""
-    row = named("jax")
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((30, 20)) + 1j * rng.standard_normal((30, 20))
-    with row.scope():
-        lib = adapter_of(jnp.asarray(x), "", "")
-        assert_close(lib.gramian(jnp.asarray(x)), x.conj().T @ x, unit((30, 20), "float64", 1.0))

@@ -45,7 +45,12 @@ class JaxAdapter(Adapter):
         return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
 
     def inner(self, x: Any, y: Any) -> Any:
-        """Return XᴴY; on a CPU of an Xᴴ that is written down, since XLA is slow otherwise."""
+        """Return XᴴY; on a CPU of an Xᴴ that is written down, since XLA is slow otherwise.
+
+        Unless X is so long and narrow that writing takes longer than what is gained.
+        """
+        if x.shape[-1] <= 32 and x.shape[-2] >= 1 << 14:
+            return self.matmul(self.adjoint(x), y)
 
         def product(x: Any, y: Any, *, written: bool) -> Any:
             xh = self.adjoint(x)

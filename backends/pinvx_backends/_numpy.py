@@ -75,6 +75,26 @@ class NumpyAdapter(Adapter):
         """Return the lower Cholesky factor, with NaN for the matrices without one alone."""
         return _umath_linalg.cholesky_lo(x)
 
+    def inv_lower(self, x: Any) -> Any:
+        """Return the inverse of each lower triangular matrix.
+
+        By halves, since NumPy shows elimination alone, which does not know of the zeros. Both
+        halves of the diagonal are inverted in one call where they are of one size.
+        """
+        n = x.shape[-1]
+        if n <= (24 if x.ndim == 2 else 8):
+            return self.inv(x)
+        k = n // 2
+        inverse = np.zeros_like(x)
+        first, second = inverse[..., :k, :k], inverse[..., k:, k:]
+        if n % 2 == 0:
+            first[...], second[...] = self.inv_lower(np.stack([x[..., :k, :k], x[..., k:, k:]]))
+        else:
+            first[...] = self.inv_lower(x[..., :k, :k])
+            second[...] = self.inv_lower(x[..., k:, k:])
+        inverse[..., k:, :k] = self.matmul(second, self.matmul(x[..., k:, :k], -first))
+        return inverse
+
     def svd(self, x: Any) -> tuple[Any, Any, Any]:
         """Return U, σ and Vᴴ, with NaN for a matrix where that fails.
 

@@ -182,7 +182,7 @@ def _defect(lib: Adapter, a: Array, w: Array) -> Array:
     if a.shape[-1] <= EXACT:
         wa = dot(w, a)
         return lib.norm(wa - identity(lib, wa))
-    v = test_vectors(lib, a, VECTORS)
+    v = fixed_vectors(lib, a, VECTORS)
     return lib.norm(v - dot(w, dot(a, v))) / math.sqrt(VECTORS)
 
 
@@ -191,15 +191,33 @@ def identity(lib: Adapter, x: Array) -> Array:
     return lib.xp.eye(x.shape[-1], dtype=x.dtype, device=lib.device(x))
 
 
-def test_vectors(lib: Adapter, a: Array, count: int) -> Array:
-    """Return V of shape (N, count) and unit variance, without a pattern and always the same."""
+def fixed_vectors(lib: Adapter, a: Array, count: int, scale: float = 1.0) -> Array:
+    """Return V of shape (N, count), without a pattern, always the same, of variance scale²."""
+    n = a.shape[-1]
+    kept = lib.on_host(a) and n <= 1024
+    key = (lib, n, count, scale, a.dtype)
+    v = _KEPT.get(key) if kept else None
+    if v is None:
+        v = _spread(lib, a, count, scale)
+        if kept:
+            if len(_KEPT) >= 32:
+                _KEPT.clear()
+            _KEPT[key] = v
+    return v
+
+
+# The latest: for a small matrix they cost more to make than all the rest.
+_KEPT: dict[Any, Array] = {}
+
+
+def _spread(lib: Adapter, a: Array, count: int, scale: float) -> Array:
     xp = lib.xp
     known = lib.precision(a.dtype)
     assert known is not None  # checked at the call
     n = a.shape[-1]
     i = xp.arange(1, n * count + 1, dtype=known.real, device=lib.device(a))
     # The squares modulo 2π are spread evenly and have no period (Weyl).
-    v = math.sqrt(2.0) * xp.cos(i * i)
+    v = (math.sqrt(2.0) * scale) * xp.cos(i * i)
     return xp.astype(xp.reshape(v, (n, count)), a.dtype)
 
 
@@ -212,18 +230,4 @@ PROBES = 8
 
 def probes(lib: Adapter, a: Array) -> Array:
     """Return V of shape (N, 8) for which ‖A⁻¹V‖_F shows ‖A⁻¹‖_F of a square matrix."""
-    n = a.shape[-1]
-    kept = lib.on_host(a) and n <= 1024
-    key = (lib, n, a.dtype)
-    v = _KEPT.get(key) if kept else None
-    if v is None:
-        v = test_vectors(lib, a, PROBES) / math.sqrt(PROBES)
-        if kept:
-            if len(_KEPT) >= 32:
-                _KEPT.clear()
-            _KEPT[key] = v
-    return v
-
-
-# The latest: for a small matrix they cost more to make than all the rest.
-_KEPT: dict[Any, Array] = {}
+    return fixed_vectors(lib, a, PROBES, 1.0 / math.sqrt(PROBES))

@@ -15,7 +15,7 @@ from typing import Any
 
 from .._adapter import Adapter
 from .._typing import Array
-from ._certificate import SAFETY, VECTORS, eps_of, less, represented, test_vectors
+from ._certificate import SAFETY, VECTORS, eps_of, fixed_vectors, less, represented
 
 
 def corrected(lib: Adapter, c: Array, b: Array, t: Array, wide: bool, steps: int) -> Array:
@@ -94,7 +94,7 @@ def few_are_enough(
     two, three : array of bool, the batch shape, or bool
     """
     n, eps, dot = c.shape[-1], eps_of(lib, c), lib.matmul
-    v = test_vectors(lib, c, VECTORS)
+    v = fixed_vectors(lib, c, VECTORS)
     e = v - dot(lib.adjoint(t), dot(lib.adjoint(c), dot(c, dot(t, v))))
     e, norm_t, norm_g = lib.numbers(lib.norm(e), lib.norm(t), lib.norm(g))
     d = e * (SAFETY / math.sqrt(VECTORS))

@@ -21,9 +21,9 @@ from ._certificate import (
     SAFETY,
     VECTORS,
     eps_of,
+    fixed_vectors,
     identity,
     nearly_inverted,
-    test_vectors,
     times_inverse,
 )
 from ._factor import NOTHING, Factor, Gramian
@@ -102,7 +102,7 @@ def _rest(lib: Adapter, a: Array, u: Array, right: Array) -> Array:
     # The default cutoff, max(M, N)·eps, has no room for an estimate where M is not large.
     if n <= EXACT or m < 4 * n:
         return lib.norm(a - dot(u, right))
-    v = test_vectors(lib, a, VECTORS)
+    v = fixed_vectors(lib, a, VECTORS)
     return lib.norm(dot(a, v) - dot(u, dot(right, v))) * (SAFETY / math.sqrt(VECTORS))
 
 

@@ -1,0 +1,42 @@
+"""Verbs of the adapters whose implementations differ: a ladder would refuse what is wrong in one,
+and go on to something slower."""
+
+import numpy as np
+import pytest
+from bounds import assert_close, unit
+
+from pinvx._dispatch import adapter_of
+
+
+def normal(rng, shape, dtype):
+    x = rng.standard_normal(shape)
+    return x + 1j * rng.standard_normal(shape) if dtype.startswith("complex") else x
+
+
+# Whether the adjoint is written down, and whether the rows are divided into blocks of one height.
+@pytest.mark.parametrize("shape", [(30, 20), (16384, 4), (16389, 4), (2, 16384, 3)], ids=str)
+def test_inner_products_of_columns(lib, dtype, shape):
+    x, y = (normal(np.random.default_rng(seed), shape, dtype).astype(dtype) for seed in (0, 1))
+    here, there = lib.array(x, dtype), lib.array(y, dtype)
+    adapter = adapter_of(here, "", "")
+    bound = unit(shape[-2:], dtype, 1.0)
+    assert_close(lib.numpy(adapter.gramian(here)), x.conj().mT @ x, bound)
+    products = lib.numpy(adapter.inner(here, there))
+    # Beside the norms of the factors: the products of random columns are small.
+    scale = np.linalg.norm(x, 2, axis=(-2, -1)) * np.linalg.norm(y, 2, axis=(-2, -1))
+    error = np.linalg.norm(products - x.conj().mT @ y, axis=(-2, -1))
+    assert (error <= bound * scale).all()
+
+
+@pytest.mark.parametrize("shape", [(1,), (25,), (48,), (2, 9), (3, 17), (2, 2, 20)], ids=str)
+def test_inverses_of_triangular_matrices(lib, dtype, shape):
+    n = shape[-1]
+    x = normal(np.random.default_rng(n), (*shape, n), dtype)
+    # Diagonally dominant, so that the condition is small; and nothing above the diagonal is zero by
+    # accident of the arithmetic.
+    lower = (np.tril(x, -1) / n + np.eye(n) * (1.0 + np.arange(n) / n)).astype(dtype)
+    here = lib.array(lower, dtype)
+    inverse = lib.numpy(adapter_of(here, "", "").inv_lower(here))
+    assert inverse.dtype == lower.dtype
+    eye = np.broadcast_to(np.eye(n), lower.shape)
+    assert_close(inverse @ lower, eye, unit((n, n), dtype, np.linalg.cond(lower).max()))
