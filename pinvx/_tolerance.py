@@ -66,7 +66,7 @@ def default(shape: tuple[int, ...], known: Precision) -> float:
     return max(shape[-2:]) * known.eps
 
 
-def counted(lib: Adapter, s: Array, unit: Array, rtol: Any, atol: Any) -> Array:
+def counted(lib: Adapter, s: Array, largest: Array, unit: Any, rtol: Any, atol: Any) -> Array:
     """Tell which singular values count.
 
     Parameters
@@ -75,7 +75,9 @@ def counted(lib: Adapter, s: Array, unit: Array, rtol: Any, atol: Any) -> Array:
         The adapter of the arrays.
     s : array, shape (..., K)
         Singular values of unit·A, in any order, K > 0.
-    unit : array, shape (...)
+    largest : array, shape (...)
+        The largest of them.
+    unit : array, shape (...), or float
         The scale of A.
     rtol, atol
         As `tolerances` returns them.
@@ -84,10 +86,9 @@ def counted(lib: Adapter, s: Array, unit: Array, rtol: Any, atol: Any) -> Array:
     -------
     array of bool, shape (..., K)
     """
-    xp = lib.xp
-    cutoff = rtol * xp.max(s, axis=-1)
+    cutoff = rtol * largest
     if not isinstance(atol, float) or atol > 0.0:
-        cutoff = xp.maximum(cutoff, atol * unit)
+        cutoff = lib.xp.maximum(cutoff, atol * unit)
     # Strictly above: with rtol = 0 a zero singular value would count otherwise.
     return s > cutoff[..., None]
 

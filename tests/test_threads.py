@@ -116,6 +116,7 @@ def test_a_batch_is_shared_out_evenly(shape):
         ((1000, 3, 3), "small"),
         ((100, 128, 128), "the products of such matrices have threads"),
         ((2000, 2000), "no batch"),
+        ((200000, 1), "no batch"),
         ((1, 300, 300), "one matrix"),
         ((0, 300, 3), "none"),
     ],

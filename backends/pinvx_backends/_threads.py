@@ -47,7 +47,7 @@ def parts(shape: Sequence[int], threads: Callable[[], int]) -> list[tuple[slice,
     """
     *batch, m, n = shape
     count = math.prod(batch)
-    if count * m * n < 2 * GRAIN or m * n * min(m, n) >= LARGE:
+    if not batch or count * m * n < 2 * GRAIN or m * n * min(m, n) >= LARGE:
         return []
     # Who calls from a thread of their own has work for the other cores, as have these threads.
     if threading.current_thread() is not threading.main_thread():

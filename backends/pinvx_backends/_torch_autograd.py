@@ -41,13 +41,15 @@ class _Node(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
         _, ctx.rule, ctx.lib, *arrays = inputs
         ctx.set_materialize_grads(False)
-        known = zip(output, ctx.rule.differentiable, strict=True)
-        ctx.mark_non_differentiable(*[x for x, d in known if isinstance(x, torch.Tensor) and not d])
         # What is no tensor (a number, None for an identity) is kept beside the tensors.
         values = (*arrays, *output)
-        ctx.others = [None if isinstance(x, torch.Tensor) else x for x in values]
-        ctx.count = len(arrays)
         tensors = [x if isinstance(x, torch.Tensor) else None for x in values]
+        ctx.others = [
+            x if tensor is None else None for x, tensor in zip(values, tensors, strict=True)
+        ]
+        ctx.count = count = len(arrays)
+        known = zip(tensors[count:], ctx.rule.differentiable, strict=True)
+        ctx.mark_non_differentiable(*[x for x, d in known if x is not None and not d])
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
 
@@ -65,14 +67,13 @@ class _Node(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> tuple[torch.Tensor | None, ...]:
-        inputs, outputs = _saved(ctx)
-        arguments = (inputs, outputs, cotangents, ctx.needs_input_grad[3:])
+        saved, needed = ctx.saved_tensors, ctx.needs_input_grad[3:]
         # Where nobody differentiates what is computed here, it is like any other value.
         plain = not torch.is_grad_enabled() and forward_ad._current_level < 0
-        if plain and suits((*inputs, *outputs, *cotangents)):
-            gradients = by_numpy(ctx.rule.vjp, *arguments)
+        if plain and suits((*saved, *cotangents)):
+            gradients = by_numpy(ctx.rule.vjp, *_values(ctx, saved), cotangents, needed)
         else:
-            gradients = ctx.rule.vjp(ctx.lib, *arguments)
+            gradients = ctx.rule.vjp(ctx.lib, *_saved(ctx), cotangents, needed)
         return None, None, None, *gradients
 
 
@@ -84,10 +85,16 @@ _apply = super(torch.autograd.Function, _Node).apply
 def _saved(ctx: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     # A pullback of `torch.func.vjp` may be called, and differentiated, when its transformation is
     # over; what was wrapped for that would be a constant then.
-    saved = unwrap_dead_wrappers(ctx.saved_tensors)
-    pairs = zip(saved, ctx.others, strict=True)
-    values = tuple(other if tensor is None else tensor for tensor, other in pairs)
-    return values[: ctx.count], values[ctx.count :]
+    return _values(ctx, unwrap_dead_wrappers(ctx.saved_tensors))
+
+
+def _values(ctx: Any, saved: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    values = [*map(_either, saved, ctx.others)]
+    return tuple(values[: ctx.count]), tuple(values[ctx.count :])
+
+
+def _either(tensor: torch.Tensor | None, other: Any) -> Any:
+    return other if tensor is None else tensor
 
 
 def _nested_forward_mode() -> bool:

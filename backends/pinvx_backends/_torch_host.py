@@ -94,11 +94,10 @@ def by_numpy(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> tuple
 
 
 def _array(x: Any) -> Any:
-    if type(x) is float:
-        return x
-    if isinstance(x, torch.Tensor):
+    kind = type(x)
+    if kind in _TYPES:
         return (x.detach() if x.requires_grad else x).numpy()
-    return tuple(map(_array, x)) if isinstance(x, tuple) else x
+    return tuple(map(_array, x)) if kind is tuple else x
 
 
 _SINGLE = {"d": "f", "D": "F"}  # the characters of NumPy's dtypes

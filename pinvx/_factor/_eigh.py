@@ -33,7 +33,7 @@ def eigh(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     a, unit, finite = balance(lib, a)
     w, q = xp.linalg.eigh(a)
     s = xp.abs(w)
-    keep = counted(lib, s, unit, rtol, atol)
+    keep = counted(lib, s, xp.max(s, axis=-1), unit, rtol, atol)
     inverse = xp.where(keep, unit[..., None] / xp.where(keep, w, xp.ones_like(w)), xp.zeros_like(w))
     nan = xp.asarray(float("nan"), dtype=s.dtype, device=lib.device(s))
     inverse = xp.where(finite[..., None], inverse, nan)

@@ -48,8 +48,7 @@ def minimum_norm(
         agreed = int(rank) == counts and 1.0 / edge < largest < edge
     else:
         xp, largest = lib.xp, s[..., 0]
-        counts = xp.sum(
-            xp.astype(counted(lib, s, largest, rtol, 0.0), xp.asarray(0).dtype), axis=-1
-        )
+        keep = counted(lib, s, largest, 1.0, rtol, 0.0)
+        counts = xp.sum(xp.astype(keep, xp.asarray(0).dtype), axis=-1)
         agreed = lib.all((rank == counts) & (largest > 1.0 / edge) & (largest < edge))
     return (x, squares, counts) if agreed else None

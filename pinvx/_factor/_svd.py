@@ -72,7 +72,7 @@ def _any(lib: Adapter, a: Array, rtol: Any, atol: Any, whole: bool) -> Factor:
         u, s, vh = tsqr_svd(lib, a, blocks)
     else:
         u, s, vh = xp.linalg.svd(a, full_matrices=False)
-    keep = counted(lib, s, unit, rtol, atol)
+    keep = counted(lib, s, s[..., 0], unit, rtol, atol)
     one = xp.ones_like(s)
     inverse = xp.where(
         keep, (one if whole else unit[..., None]) / xp.where(keep, s, one), xp.zeros_like(s)
