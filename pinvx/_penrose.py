@@ -69,15 +69,16 @@ def penrose_residuals(a: Array, x: Array, /) -> PenroseResiduals:
     if 0 in shape:
         zero = xp.zeros(shape[:-2], dtype=m.known.real, device=lib.device(a))
         return PenroseResiduals(zero, zero, zero, zero)
-    # Norms square the entries, so A and X are brought to moderate scale; no residual changes.
-    balanced = balance(lib, a)
-    nan = xp.asarray(float("nan"), dtype=a.dtype, device=lib.device(a))
-    a = xp.where(balanced.finite[..., None, None], balanced.a, nan)
-    x = x / balanced.unit[..., None, None]
-    if a.shape[-2] < a.shape[-1]:  # A Aᴴ is small: the conditions of Aᴴ are the same, in pairs
-        axa, xax, xa, ax = _tall(lib, lib.adjoint(a), lib.adjoint(x))
-    else:
-        axa, xax, ax, xa = _tall(lib, a, x)
+    with lib.quiet():
+        # Norms square the entries, so A and X are brought to moderate scale; no residual changes.
+        balanced = balance(lib, a)
+        nan = xp.asarray(float("nan"), dtype=a.dtype, device=lib.device(a))
+        a = xp.where(balanced.finite[..., None, None], balanced.a, nan)
+        x = x / balanced.unit[..., None, None]
+        if a.shape[-2] < a.shape[-1]:  # A Aᴴ is small: the conditions of Aᴴ are the same, in pairs
+            axa, xax, xa, ax = _tall(lib, lib.adjoint(a), lib.adjoint(x))
+        else:
+            axa, xax, ax, xa = _tall(lib, a, x)
     return PenroseResiduals(axa, xax, ax, xa)
 
 

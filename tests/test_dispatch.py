@@ -51,7 +51,7 @@ pinvx.backends()
 print(*[m for m in {LIBRARIES} if m in sys.modules])
 print(*[m for m in sys.modules if m.startswith('pinvx_backends.')])
 """
-    assert run(code) == ["numpy", "pinvx_backends._numpy"]
+    assert run(code) == ["numpy", "pinvx_backends._threads", "pinvx_backends._numpy"]
 
 
 def test_import_of_a_library_after_pinvx():

@@ -122,7 +122,7 @@ class NumpyAdapter(Adapter):
         if x.ndim == 2:
             flat = x.ravel("K")
             return np.sqrt(np.vdot(flat, flat).real)
-        flat = x.reshape(*x.shape[:-2], -1)
+        flat = x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])  # -1 fails for no matrices
         return np.sqrt(np.vecdot(flat, flat).real)
 
     def column_squares(self, x: Any) -> Any:

@@ -13,8 +13,10 @@ import math
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -88,6 +90,8 @@ def joined(outputs: Sequence[Any], axis: int, concatenate: Callable[..., Any]) -
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # here, since few calls need it
+
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="pinvx")
 
 

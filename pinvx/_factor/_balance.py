@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import NamedTuple
 
@@ -36,8 +37,15 @@ def balance(lib: Adapter, a: Array) -> Balanced:
     a : array, shape (..., M, N), M, N > 0
     """
     xp = lib.xp
-    peak = xp.max(xp.abs(a), axis=(-2, -1))  # NaN propagates: one pass answers both questions
     edge, step = extremes(lib, a)
+    if lib.on_host(a):
+        # A norm costs less than all that follows, and tells that there is nothing to do.
+        norm = lib.norm(a)
+        size = math.sqrt(math.prod(a.shape[-2:]))
+        ordinary = (norm > size / edge) & (norm < edge)
+        if lib.all(ordinary):
+            return Balanced(a, xp.ones_like(norm), ordinary)
+    peak = xp.max(xp.abs(a), axis=(-2, -1))  # NaN propagates: one pass answers both questions
     one = xp.ones_like(peak)
     unit = xp.where(peak < 1.0 / edge, step * one, xp.where(peak > edge, one / step, one))
     finite = xp.isfinite(peak)
