@@ -53,8 +53,7 @@ def used(monkeypatch):
 
         return whole(named, places)
 
-    monkeypatch.setattr("pinvx_backends._numpy.side_by_side", recorded)
-    monkeypatch.setattr("pinvx_backends._torch_namespace.side_by_side", recorded)
+    monkeypatch.setattr(_threads, "side_by_side", recorded)
     return names
 
 
@@ -78,6 +77,20 @@ def test_the_same_bits_in_any_number_of_threads(library, make, shape, method, th
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+@pytest.mark.parametrize("shape", [(1000, 3, 3), (2, 60, 8, 4)], ids=str)
+def test_a_small_batch_is_whole_but_for_its_decompositions(library, shape, threads, used):
+    results = []
+    for make in (deficient, random):
+        a = library(make(*shape))
+        for number in (1, 2):
+            threads(number)
+            results.append(np.asarray(pinvx.pinv(a)))
+            assert bool(used) == (make is deficient and number == 2)
+        used.clear()
+    np.testing.assert_array_equal(*results[:2])
 
 
 def test_tolerances_and_right_sides_are_shared_out_with_their_matrices(threads):
@@ -114,6 +127,7 @@ def test_a_batch_is_shared_out_evenly(shape):
     ("shape", "why"),
     [
         ((1000, 3, 3), "small"),
+        ((500, 65, 65), "wide"),
         ((100, 128, 128), "the products of such matrices have threads"),
         ((2000, 2000), "no batch"),
         ((200000, 1), "no batch"),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,11 +13,18 @@ from numpy.linalg import _umath_linalg
 
 from pinvx import Adapter, Rule
 
-from ._threads import cores, joined, part_of, parts, side_by_side
+from ._threads import GRAIN_OF_DECOMPOSITION, cores, in_parts, part_of, parts
+
+# OpenBLAS computes what decompositions of wider matrices consist of in threads, which get in the
+# way of others.
+WIDEST = 40
 
 
 class NumpyAdapter(Adapter):
     """NumPy's verbs."""
+
+    def __init__(self, xp: Any) -> None:
+        super().__init__(_with_threads(xp))
 
     def accept(self, x: Any, function: str, name: str) -> Any:
         """Refuse subclasses whose `*` is no elementwise product or whose entries are masked."""
@@ -150,7 +160,7 @@ class NumpyAdapter(Adapter):
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule, for a large batch of small matrices in several threads."""
-        places = parts(inputs[0].shape, cores)
+        places = parts(inputs[0].shape, cores, widest=WIDEST)
         if not places:
             return rule.value(self, *inputs)
 
@@ -158,9 +168,7 @@ class NumpyAdapter(Adapter):
             with self.quiet():  # threads have error states of their own
                 return rule.value(self, *(part_of(x, place) for x in inputs))
 
-        axis = len(places[0]) - 1
-        outputs = zip(*side_by_side(value, places), strict=True)
-        return tuple(joined(each, axis, np.concatenate) for each in outputs)
+        return in_parts(value, places, np.concatenate)
 
     def composed(self, rule: Any, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule, likewise: there are no derivatives to ask for."""
@@ -169,3 +177,17 @@ class NumpyAdapter(Adapter):
     def quiet(self) -> Any:
         """Return a context without warnings of NumPy's."""
         return np.errstate(all="ignore")
+
+
+def _with_threads(xp: Any) -> SimpleNamespace:
+    """Return a namespace like `xp` that shares out the decompositions of a batch to threads."""
+    linalg = SimpleNamespace(**vars(xp.linalg))
+    linalg.svd, linalg.eigh = partial(_in_threads, linalg.svd), partial(_in_threads, linalg.eigh)
+    return SimpleNamespace(**{**vars(xp), "linalg": linalg})
+
+
+def _in_threads(decompose: Callable[..., Any], x: Any, /, **options: Any) -> Any:
+    places = parts(x.shape, cores, GRAIN_OF_DECOMPOSITION, WIDEST)
+    if not places:
+        return decompose(x, **options)
+    return in_parts(lambda place: decompose(x[place], **options), places, np.concatenate)

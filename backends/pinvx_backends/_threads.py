@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Entries of a part, at least: handing it over takes as long as some thousand operations.
+# Entries of a part, at least: handing it over takes as long as some thousand operations, of which
+# a decomposition has many for each entry.
 GRAIN = 1 << 15
+GRAIN_OF_DECOMPOSITION = 1 << 10
 
-# Products of larger matrices have threads already.
+# Operations of a product of larger matrices: those have threads already.
 LARGE = 1 << 18
 
 _LIMITS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
@@ -38,7 +40,9 @@ def cores() -> int:
     return max(1, min([here, *(int(x) for x in limits if x.isdecimal())]))
 
 
-def parts(shape: Sequence[int], threads: Callable[[], int]) -> list[tuple[slice, ...]]:
+def parts(
+    shape: Sequence[int], threads: Callable[[], int], grain: int = GRAIN, widest: int = 1 << 6
+) -> list[tuple[slice, ...]]:
     """Return the places of the parts of an array of matrices; none if it is better left whole.
 
     Parameters
@@ -46,17 +50,22 @@ def parts(shape: Sequence[int], threads: Callable[[], int]) -> list[tuple[slice,
     shape : ints, (..., M, N)
     threads
         Returns how many threads may be used.
+    grain
+        Entries of a part, at least.
+    widest
+        The shorter side of a matrix, at most: the library has threads of its own for larger ones.
     """
     *batch, m, n = shape
     count = math.prod(batch)
-    if not batch or count * m * n < 2 * GRAIN or m * n * min(m, n) >= LARGE:
+    short = min(m, n)
+    if not batch or count * m * n < 2 * grain or short > widest or m * n * short >= LARGE:
         return []
     # Who calls from a thread of their own has work for the other cores, as have these threads.
     if threading.current_thread() is not threading.main_thread():
         return []
     longest = max(batch)
     axis = batch.index(longest)
-    number = min(threads(), count * m * n // GRAIN, longest)
+    number = min(threads(), count * m * n // grain, longest)
     if number < 2:
         return []
     edges = [longest * i // number for i in range(number + 1)]
@@ -78,6 +87,17 @@ def part_of(x: Any, place: tuple[slice, ...]) -> Any:
     if not hasattr(x, "shape") or x.ndim < len(place) or x.shape[len(place) - 1] == 1:
         return x
     return x[place]
+
+
+def in_parts(
+    function: Callable[[tuple[slice, ...]], Sequence[Any]],
+    places: Sequence[tuple[slice, ...]],
+    concatenate: Callable[..., Any],
+) -> tuple[Any, ...]:
+    """Return what the function returns of the whole, from what it returns of each part."""
+    axis = len(places[0]) - 1
+    outputs = zip(*side_by_side(function, places), strict=True)
+    return tuple(joined(each, axis, concatenate) for each in outputs)
 
 
 def joined(outputs: Sequence[Any], axis: int, concatenate: Callable[..., Any]) -> Any:

@@ -18,6 +18,8 @@ import torch
 from pinvx import Adapter
 from pinvx._dispatch import adapter_of
 
+from ._torch_namespace import svd
+
 # From here on (the entries of all inputs together) the library's own threads and kernels win.
 SMALL = 1 << 13
 
@@ -27,7 +29,7 @@ def _svd(x: Any, *, full_matrices: bool = False) -> tuple[Any, Any, Any]:
     known = torch.from_numpy(x)
     known = known.to(torch.complex128 if known.is_complex() else torch.float64)
     try:
-        u, s, vh = torch.linalg.svd(known, full_matrices=full_matrices)
+        u, s, vh = svd(known, full_matrices=full_matrices)
     except RuntimeError:  # a matrix with NaN
         u = vh = known
         s = known.real.new_full((1,), float("nan"))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from ._threads import parts, side_by_side
+from ._threads import GRAIN_OF_DECOMPOSITION, in_parts, parts
 
 
 def with_own_functions(xp: Any) -> ModuleType:
@@ -32,7 +32,7 @@ def with_own_functions(xp: Any) -> ModuleType:
         linalg=SimpleNamespace(
             **{
                 **vars(xp.linalg),
-                "svd": partial(_in_threads, torch.linalg.svd),
+                "svd": svd,
                 "eigh": partial(_in_threads, torch.linalg.eigh),
             }
         ),
@@ -49,16 +49,18 @@ def _concat(arrays: list[torch.Tensor], /, *, axis: int = 0) -> torch.Tensor:
 
 
 def _in_threads(decompose: Callable[..., Any], x: torch.Tensor, /, **options: Any) -> Any:
-    places = parts(x.shape, torch.get_num_threads) if _is_plain(x) else []
-    if not places:
+    places = parts(x.shape, torch.get_num_threads, GRAIN_OF_DECOMPOSITION)
+    if not places or not _is_plain(x):
         return decompose(x, **options)
 
     @torch.no_grad()  # a switch of each thread
     def part(place: tuple[slice, ...]) -> Any:
         return decompose(x[place], **options)
 
-    found = zip(*side_by_side(part, places), strict=True)
-    return tuple(torch.cat(each, dim=len(places[0]) - 1) for each in found)
+    return in_parts(part, places, torch.cat)
+
+
+svd = partial(_in_threads, torch.linalg.svd)
 
 
 def _is_plain(x: torch.Tensor) -> bool:
