@@ -50,6 +50,9 @@ class Rule(Protocol):
     ) -> tuple[Array | None, ...]:
         """Return a cotangent for each input that is needed, in the sense dL = Re⟨G, dX⟩."""
 
+    def decomposes(self, lib: Adapter, *inputs: Any) -> bool:
+        """Tell whether `value` takes the library's decomposition of one matrix, and little else."""
+
     @property
     def differentiable(self) -> tuple[bool, ...]:
         """Which outputs have a derivative."""

@@ -45,6 +45,10 @@ class Pinv:
 
     differentiable = (True, False)
 
+    def decomposes(self, lib: Adapter, a: Array, *_: Any) -> bool:
+        """Tell whether one matrix is decomposed, and little else is to do."""
+        return a.ndim == 2 and decomposed(self.algorithm, lib, a)
+
     def value(
         self, lib: Adapter, a: Array, rtol: Any, atol: Any
     ) -> tuple[Array, Array | int | None]:
@@ -160,6 +164,10 @@ class Factorize:
 
     differentiable = (True, True, False, False)
 
+    def decomposes(self, lib: Adapter, a: Array, *_: Any) -> bool:
+        """Tell whether one matrix is decomposed, and little else is to do."""
+        return a.ndim == 2 and decomposed(self.algorithm, lib, a)
+
     def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, ...]:
         """Compute the factored form of A⁺."""
         w, z, rank, s = self.algorithm(lib, a, rtol, atol)
@@ -213,6 +221,10 @@ class Solve:
     """Whether A is known to have full rank, so that what belongs to its null spaces vanishes."""
 
     differentiable = (True,)
+
+    def decomposes(self, *_: Any) -> bool:
+        """Return False: products alone."""
+        return False
 
     def value(
         self, lib: Adapter, a: Array, b: Array, w: Array | None, z: Array | None
@@ -328,6 +340,10 @@ class Residuals:
 
     differentiable = (True,)
 
+    def decomposes(self, *_: Any) -> bool:
+        """Return False: products alone."""
+        return False
+
     def value(self, lib: Adapter, a: Array, b: Array, x: Array) -> tuple[Array]:
         """Compute the squared 2-norms of the columns of b − A x."""
         r = b - lib.matmul(a, x)
@@ -410,10 +426,14 @@ class Lstsq:
         return KeptLstsq(self.algorithm)
 
 
+def decomposed(algorithm: Algorithm, lib: Adapter, a: Array) -> bool:
+    """Tell whether this algorithm takes the singular value decomposition of A at once."""
+    return algorithm is svd or (algorithm is ladder and lib.readable(a) and is_small(lib, a))
+
+
 def solve_of(algorithm: Algorithm, lib: Adapter, a: Array) -> Solve:
     """Return the rule for what `Factorize` makes of A by this algorithm."""
-    decomposed = algorithm is svd or (lib.readable(a) and is_small(lib, a))
-    return Solve(steps=0 if decomposed else 1)
+    return Solve(steps=0 if decomposed(algorithm, lib, a) else 1)
 
 
 @dataclass(frozen=True)
@@ -426,6 +446,10 @@ class KeptLstsq:
     algorithm: Algorithm
 
     differentiable = (True, True, False, False, False, False, False)
+
+    def decomposes(self, *_: Any) -> bool:
+        """Return False: of a small A the products with b take as long."""
+        return False
 
     def value(self, lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> tuple[Any, ...]:
         """Factorize and solve."""

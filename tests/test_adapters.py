@@ -13,8 +13,11 @@ def normal(rng, shape, dtype):
     return x + 1j * rng.standard_normal(shape) if dtype.startswith("complex") else x
 
 
-# Whether the adjoint is written down, and whether the rows are divided into blocks of one height.
-@pytest.mark.parametrize("shape", [(30, 20), (16384, 4), (16389, 4), (2, 16384, 3)], ids=str)
+# Whether the adjoint is written down, whether the rows are divided into blocks of one height, and
+# whether the columns are divided.
+@pytest.mark.parametrize(
+    "shape", [(30, 20), (16384, 4), (16389, 4), (2, 16384, 3), (300, 257)], ids=str
+)
 def test_inner_products_of_columns(lib, dtype, shape):
     x, y = (normal(np.random.default_rng(seed), shape, dtype).astype(dtype) for seed in (0, 1))
     here, there = lib.array(x, dtype), lib.array(y, dtype)

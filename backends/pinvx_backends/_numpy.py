@@ -92,7 +92,7 @@ class NumpyAdapter(Adapter):
         halves of the diagonal are inverted in one call where they are of one size.
         """
         n = x.shape[-1]
-        if n <= (24 if x.ndim == 2 else 8):
+        if n <= (48 if x.ndim == 2 else 8):
             return self.inv(x)
         k = n // 2
         inverse = np.zeros_like(x)

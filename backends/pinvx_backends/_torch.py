@@ -13,7 +13,7 @@ from torch.autograd import forward_ad
 from pinvx import Adapter, Rule
 
 from ._torch_autograd import apply
-from ._torch_host import by_numpy, suits
+from ._torch_host import by_numpy, decomposes, entries, suits
 from ._torch_namespace import with_own_functions
 from ._torch_operators import call, register
 
@@ -97,6 +97,19 @@ class TorchAdapter(Adapter):
             product = product + self.matmul(self.adjoint(x[even:]), y[even:])
         return product
 
+    def gramian(self, x: torch.Tensor) -> torch.Tensor:
+        """Return XᴴX, in host memory by halves: of two equal blocks one is computed.
+
+        PyTorch has no product that knows of the symmetry.
+        """
+        n = x.shape[-1]
+        if x.ndim > 2 or n < 256 or not x.is_cpu:
+            return self.inner(x, x)
+        left, right = x[:, : n // 2], x[:, n // 2 :]
+        below = self.inner(right, left)
+        top = torch.cat([self.gramian(left), self.adjoint(below)], dim=1)
+        return torch.cat([top, torch.cat([below, self.gramian(right)], dim=1)])
+
     def inv(self, x: torch.Tensor) -> torch.Tensor:
         """Return the inverse; a singular matrix raises nothing, and reads nothing back."""
         return torch.linalg.inv_ex(x).inverse
@@ -166,7 +179,7 @@ class TorchAdapter(Adapter):
             return rule.composed(self, *inputs)
         if _differentiated(inputs):
             return apply(partial(_value, rule.kept), rule.kept, self, inputs)
-        return _value(rule, self, *inputs)
+        return _composed(rule, self, *inputs)
 
     def constant(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate a rule outside of every graph."""
@@ -188,9 +201,37 @@ class TorchAdapter(Adapter):
         return out.copy_(x)
 
 
+class _Ordinary(TorchAdapter):
+    """PyTorch's verbs for tensors whose values are known to be in host memory, and not asked again.
+
+    Questions take as long as the arithmetic of a small matrix.
+    """
+
+    def readable(self, *values: Any) -> bool:
+        """Return True."""
+        del values
+        return True
+
+    def on_host(self, a: torch.Tensor) -> bool:
+        """Return True."""
+        del a
+        return True
+
+
 def _value(rule: Rule, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
     """Compute the outputs of a rule."""
-    return by_numpy(rule.value, *inputs) if suits(inputs) else rule.value(lib, *inputs)
+    total = entries(inputs)
+    if suits(total) and not decomposes(rule, inputs):
+        return by_numpy(rule.value, *inputs)
+    return rule.value(lib if total is None else _ORDINARY, *inputs)
+
+
+def _composed(rule: Any, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
+    """Compute the outputs of what is composed of rules."""
+    total = entries(inputs)
+    if suits(total):
+        return by_numpy(rule.value, *inputs)
+    return rule.value(lib if total is None else _ORDINARY, *inputs)
 
 
 # A product of float64 matrices is never reduced, neither by the switches nor by autocast.
@@ -233,4 +274,5 @@ def _differentiated(inputs: tuple[Any, ...]) -> bool:
     return False
 
 
+_ORDINARY = _Ordinary(array_api_compat.torch)
 register(TorchAdapter(array_api_compat.torch))

@@ -11,7 +11,7 @@ from torch.autograd import forward_ad
 
 from pinvx import Adapter, Rule
 
-from ._torch_host import by_numpy, suits
+from ._torch_host import by_numpy, entries, suits
 
 
 def apply(
@@ -70,7 +70,7 @@ class _Node(torch.autograd.Function):
         saved, needed = ctx.saved_tensors, ctx.needs_input_grad[3:]
         # Where nobody differentiates what is computed here, it is like any other value.
         plain = not torch.is_grad_enabled() and forward_ad._current_level < 0
-        if plain and suits((*saved, *cotangents)):
+        if plain and suits(entries((*saved, *cotangents))):
             gradients = by_numpy(ctx.rule.vjp, *_values(ctx, saved), cotangents, needed)
         else:
             gradients = ctx.rule.vjp(ctx.lib, *_saved(ctx), cotangents, needed)

@@ -3,19 +3,21 @@
 A call into PyTorch takes some microseconds, of which there is nothing to see in a product of large
 matrices. For small ones the calls are the cost, and NumPy's cost less. But singular values and
 vectors are PyTorch's own: where two builds of LAPACK differ, the error of A⁺ by the one can be ten
-times that by the other, and nobody shall lose by being small.
+times that by the other, and nobody shall lose by being small. What is little more than a
+decomposition stays with PyTorch therefore. So do inverses of triangles, which NumPy lacks.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
-from pinvx import Adapter
+from pinvx import Adapter, Rule
 from pinvx._dispatch import adapter_of
 
 from ._torch_namespace import svd
@@ -36,11 +38,27 @@ def _svd(x: Any, *, full_matrices: bool = False) -> tuple[Any, Any, Any]:
     return u.numpy(), s.numpy(), vh.resolve_conj().numpy()
 
 
+def _inv_lower(invert: Callable[[Any], Any], x: Any) -> Any:
+    """Return the inverse of each lower triangular matrix, of more than one tiny one by PyTorch.
+
+    It knows of the zeros.
+    """
+    if x.ndim == 2 and x.shape[-1] < 20:
+        return invert(x)
+    known = torch.from_numpy(x)
+    identity = torch.eye(x.shape[-1], dtype=known.dtype, device="cpu")
+    return torch.linalg.solve_triangular(known, identity, upper=False).numpy()
+
+
 def _host() -> Adapter:
     """Return NumPy's adapter with PyTorch's singular value decomposition."""
     host = copy.copy(adapter_of(torch.empty(0, device="cpu").numpy(), "pinvx", "a"))
     linalg = SimpleNamespace(**{**vars(host.xp.linalg), "svd": _svd})
-    vars(host).update(svd=_svd, xp=SimpleNamespace(**{**vars(host.xp), "linalg": linalg}))
+    vars(host).update(
+        svd=_svd,
+        inv_lower=partial(_inv_lower, host.inv),
+        xp=SimpleNamespace(**{**vars(host.xp), "linalg": linalg}),
+    )
     return host
 
 
@@ -64,20 +82,29 @@ with torch.inference_mode():
 _ORDINARY = frozenset({_keys(torch.empty(0, device="cpu")), _INFERENCE})
 
 
-def suits(inputs: tuple[Any, ...]) -> bool:
-    """Tell whether all tensors among the inputs are small, ordinary, and in host memory."""
-    if _HOST is None:
-        return False
+def entries(inputs: tuple[Any, ...]) -> int | None:
+    """Count the entries of tensors that are ordinary, and in host memory; None if one is not."""
     total = 0
     for x in inputs:
         if type(x) in _TYPES:
             if torch._C._dispatch_keys(x).raw_repr() not in _ORDINARY:
-                return False
+                return None
             total += x.numel()
         elif type(x) is not float and isinstance(x, torch.Tensor):
-            return False
+            return None
     # A mode of the user counts, prints or replaces operations, and must see them.
-    return total < SMALL and torch._C._len_torch_dispatch_stack() == 0
+    return total if torch._C._len_torch_dispatch_stack() == 0 else None
+
+
+def suits(total: int | None) -> bool:
+    """Tell whether inputs with so many entries are better computed by NumPy."""
+    return total is not None and total < SMALL and _HOST is not None
+
+
+def decomposes(rule: Rule, inputs: tuple[Any, ...]) -> bool:
+    """Tell whether NumPy would soon be back here for a decomposition."""
+    assert _HOST is not None
+    return rule.decomposes(_HOST, *inputs)
 
 
 def by_numpy(function: Callable[..., tuple[Any, ...]], *arguments: Any) -> tuple[Any, ...]:

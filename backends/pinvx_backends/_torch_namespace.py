@@ -48,6 +48,11 @@ def _concat(arrays: list[torch.Tensor], /, *, axis: int = 0) -> torch.Tensor:
     return torch.cat(arrays, dim=axis)
 
 
+def svd(x: torch.Tensor, /, *, full_matrices: bool = True) -> Any:
+    """Return U, σ and Vᴴ of each matrix."""
+    return _in_threads(torch.linalg.svd, x, full_matrices=full_matrices)
+
+
 def _in_threads(decompose: Callable[..., Any], x: torch.Tensor, /, **options: Any) -> Any:
     places = parts(x.shape, torch.get_num_threads, GRAIN_OF_DECOMPOSITION)
     if not places or not _is_plain(x):
@@ -58,9 +63,6 @@ def _in_threads(decompose: Callable[..., Any], x: torch.Tensor, /, **options: An
         return decompose(x[place], **options)
 
     return in_parts(part, places, torch.cat)
-
-
-svd = partial(_in_threads, torch.linalg.svd)
 
 
 def _is_plain(x: torch.Tensor) -> bool:
