@@ -31,7 +31,9 @@ def test_inner_products_of_columns(lib, dtype, shape):
     assert (error <= bound * scale).all()
 
 
-@pytest.mark.parametrize("shape", [(1,), (25,), (48,), (2, 9), (3, 17), (2, 2, 20)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(1,), (25,), (49,), (2, 9), (3, 17), (2, 2, 20), (40, 5), (2, 20, 11)], ids=str
+)
 def test_inverses_of_triangular_matrices(lib, dtype, shape):
     n = shape[-1]
     x = normal(np.random.default_rng(n), (*shape, n), dtype)

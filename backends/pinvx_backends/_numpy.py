@@ -19,6 +19,9 @@ from ._threads import GRAIN_OF_DECOMPOSITION, cores, in_parts, part_of, parts
 # way of others.
 WIDEST = 40
 
+# So many matrices, at least, make up for the calls of an algorithm that takes all in each of them.
+MANY = 32
+
 
 class NumpyAdapter(Adapter):
     """NumPy's verbs."""
@@ -89,11 +92,12 @@ class NumpyAdapter(Adapter):
         """Return the inverse of each lower triangular matrix.
 
         By halves, since NumPy shows elimination alone, which does not know of the zeros. Both
-        halves of the diagonal are inverted in one call where they are of one size.
+        halves of the diagonal are inverted in one call where they are of one size. Many small ones
+        are inverted row by row, each row of all of them in one call.
         """
         n = x.shape[-1]
         if n <= (48 if x.ndim == 2 else 8):
-            return self.inv(x)
+            return self.inv(x) if math.prod(x.shape[:-2]) < MANY else self._inv_lower_by_rows(x)
         k = n // 2
         inverse = np.zeros_like(x)
         first, second = inverse[..., :k, :k], inverse[..., k:, k:]
@@ -103,6 +107,17 @@ class NumpyAdapter(Adapter):
             first[...] = self.inv_lower(x[..., :k, :k])
             second[...] = self.inv_lower(x[..., k:, k:])
         inverse[..., k:, :k] = self.matmul(second, self.matmul(x[..., k:, :k], -first))
+        return inverse
+
+    def _inv_lower_by_rows(self, x: Any) -> Any:
+        inverse = np.zeros_like(x)
+        reciprocals = 1.0 / np.linalg.diagonal(x)[..., None, :]
+        for i in range(x.shape[-1]):
+            row, reciprocal = slice(i, i + 1), reciprocals[..., i : i + 1]
+            inverse[..., row, row] = reciprocal
+            if i > 0:
+                left = self.matmul(x[..., row, :i], inverse[..., :i, :i])
+                inverse[..., row, :i] = -reciprocal * left
         return inverse
 
     def svd(self, x: Any) -> tuple[Any, Any, Any]:
