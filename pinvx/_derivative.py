@@ -104,7 +104,7 @@ def pinv_jvp(lib: Adapter, a: Array, x: Array, rank: Any, da: Array) -> Array:
     full = isinstance(rank, int) and rank == n
     if full and m == n:
         return -dot(p, x)
-    dah, w = h(da), dot(x, h(x))
+    dah, w = h(da), lib.gramian(h(x))
     inner = p + dot(w, dot(dah, a))
     if not full:
         ph = h(p)
@@ -129,7 +129,7 @@ def pinv_vjp(lib: Adapter, a: Array, x: Array, rank: Any, g: Array) -> Array:
     full = isinstance(rank, int) and rank == n
     if full and m == n:
         return -dot(xh, h(t))
-    w = dot(x, xh)
+    w = lib.gramian(xh)
     # T W is of the size of ‖X‖³, and Ā of ‖X‖², which is all that has to be representable.
     size = _size(lib, w)
     t = t / size
