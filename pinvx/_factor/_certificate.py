@@ -84,12 +84,17 @@ def well_conditioned(lib: Adapter, a: Array, g: Array, w: Array, rtol: Any, atol
     -------
     array of bool, the batch shape, or bool
     """
-    m, n = a.shape[-2:]
     norm_g, norm_w = lib.numbers(lib.norm(g), lib.norm(w))
     kappa2 = norm_g * norm_w
-    limit = max(1.0 / (16.0 * n), 4.0 * (8.0 * math.sqrt(m) + n) * eps_of(lib, a))
     cutoff = less(kappa2, 2.0 * rtol * rtol) & less(norm_w, 2.0 * atol * atol)
-    return (kappa2 * limit <= 1.0) & cutoff
+    return (kappa2 <= largest_square(lib, a)) & cutoff
+
+
+def largest_square(lib: Adapter, a: Array) -> float:
+    """Return the largest κ̂ that `well_conditioned` accepts."""
+    m, n = a.shape[-2:]
+    limit: float = min(16.0 * n, 1.0 / (4.0 * (8.0 * math.sqrt(m) + n) * eps_of(lib, a)))
+    return limit
 
 
 def orthonormal(lib: Adapter, g: Array, t: Array, e: Array, rtol: Any, atol: Any) -> Any:
@@ -123,18 +128,31 @@ def orthonormal(lib: Adapter, g: Array, t: Array, e: Array, rtol: Any, atol: Any
     return sound & less(kappa2, 4.0 * rtol * rtol) & less(norm_t, 2.0 * atol)
 
 
-def hopeless(lib: Adapter, r: Array) -> bool:
-    """Read whether the Cholesky factors of all AᴴA show eps·κ² > 1, or that there are none."""
+def least_condition(lib: Adapter, r: Array) -> Any:
+    """Return what κ(A) is at least, as the pivots in a Cholesky factor of AᴴA show it.
+
+    For every tall matrix: an array of the batch shape, or a number. NaN where there is no factor.
+    """
     pivots = lib.xp.linalg.diagonal(r)
     known = lib.precision(r.dtype)
     if known is not None and known.is_complex:
         pivots = lib.xp.real(pivots)
     if r.ndim == 2 and lib.on_host(r):
         values = lib.read(pivots)
-        return not min(values) > math.sqrt(eps_of(lib, r)) * max(values)
+        smallest = min(values)
+        return max(values) / smallest if smallest > 0.0 else math.nan
     # Norms, since libraries are slow to search many short rows; they tell but for a factor of N.
-    spread = lib.norm(pivots[..., None]) * lib.norm(1.0 / pivots[..., None])
-    return lib.all(~(spread * math.sqrt(eps_of(lib, r)) < r.shape[-1]))
+    return lib.norm(pivots[..., None]) * lib.norm(1.0 / pivots[..., None]) / r.shape[-1]
+
+
+def hopeless(lib: Adapter, a: Array, kappa: Any) -> bool:
+    """Read whether all κ are so large that eps·κ² > 1, or not known."""
+    return none_below(lib, kappa, 1.0 / math.sqrt(eps_of(lib, a)))
+
+
+def none_below(lib: Adapter, x: Any, limit: float) -> bool:
+    """Read whether no x is below the limit; NaN is not."""
+    return not x < limit if isinstance(x, float) else lib.all(~(x < limit))
 
 
 def less(x: Any, tolerance: Any) -> Any:
@@ -145,11 +163,19 @@ def less(x: Any, tolerance: Any) -> Any:
 
 
 def times_inverse(lib: Adapter, x: Array, e: Array) -> Array:
-    """Return X (I + E)⁻¹ but for a factor of I − E⁸: X (I − E)(I + E²)(I + E⁴)."""
-    dot = lib.matmul
-    e2 = dot(e, e)
+    """Return X (I + E)⁻¹ but for a factor of I − E⁸: X (I − E)(I + E²)(I + E⁴).
+
+    Where that can be told without waiting, factors that are I to rounding are left out.
+    """
+    dot, eps = lib.matmul, eps_of(lib, e)
+    (size,) = lib.numbers(lib.norm(e)) if lib.on_host(e) else (math.inf,)
     x = x - dot(x, e)
+    if lib.all(size <= eps**0.5):
+        return x
+    e2 = dot(e, e)
     x = x + dot(x, e2)
+    if lib.all(size <= eps**0.25):
+        return x
     return x + dot(x, dot(e2, e2))
 
 

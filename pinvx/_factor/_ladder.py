@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from .._adapter import Adapter
 from .._typing import Array
 from ._batch import Refused
-from ._certificate import hopeless
+from ._certificate import hopeless, largest_square, least_condition, none_below
 from ._cholesky_qr import cholesky_qr
 from ._factor import NOTHING, Factor, Gramian
 from ._gram import gram
@@ -66,10 +66,14 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any, *, of_pinv: bool = Fals
     below = last_rungs(lib, a)
     g = lib.gramian(a)
     r = lib.cholesky(g)
-    if hopeless(lib, r):
+    kappa = least_condition(lib, r)
+    if hopeless(lib, a, kappa):
         return descend(lib, below, a, Gramian(g, None), rtol, atol)
     gramian = Gramian(g, lib.adjoint(lib.inv_lower(r)))
-    return descend(lib, (gram, cholesky_qr, *below), a, gramian, rtol, atol)
+    rungs = (cholesky_qr, *below)
+    if not (lib.on_host(a) and none_below(lib, kappa * kappa, largest_square(lib, a))):
+        rungs = (gram, *rungs)
+    return descend(lib, rungs, a, gramian, rtol, atol)
 
 
 def ladder_of_pinv(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from .._adapter import Adapter
 from .._typing import Array
 from ._batch import Refused
-from ._certificate import hopeless
+from ._certificate import hopeless, least_condition
 from ._cholesky_qr import cholesky_qr
 from ._elimination import elimination
 from ._factor import Factor, Gramian, ranks, solve
@@ -128,7 +128,7 @@ def _oblong(lib: Adapter, p: _Problem) -> Solved:
     g = lib.gramian(c)
     r = lib.cholesky(g)
     p = p._replace(g=g)
-    if lib.readable(c) and hopeless(lib, r):
+    if lib.readable(c) and hopeless(lib, c, least_condition(lib, r)):
         return factored(p)
     p = p._replace(t=lib.adjoint(lib.inv_lower(r)))
     one = one_is_enough(lib, c, p.g, p.t, p.rtol, p.atol)
@@ -230,7 +230,7 @@ def factors(lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Factor, int, 
     g = lib.gramian(a)
     r = lib.cholesky(g)
     below = last_rungs(lib, a)
-    if hopeless(lib, r):
+    if hopeless(lib, a, least_condition(lib, r)):
         return descend(lib, below, a, Gramian(g, None), rtol, atol), 1, False
     t = lib.adjoint(lib.inv_lower(r))
     enough = one_is_enough(lib, a, g, t, rtol, atol)
