@@ -15,7 +15,15 @@ import pinvx
 from pinvx import Adapter
 from pinvx._dispatch import adapter_of
 from pinvx._factor import _ladder
-from pinvx._factor._certificate import inverts, orthonormal, well_conditioned
+from pinvx._factor._certificate import (
+    inverts,
+    largest_square,
+    least_condition,
+    none_below,
+    orthonormal,
+    times_inverse,
+    well_conditioned,
+)
 from pinvx._factor._subspace import subspace
 from pinvx._factor._tsqr import tsqr_svd
 
@@ -221,6 +229,41 @@ def test_normal_equations_are_left_to_well_conditioned_matrices(m, n):
     assert not well_conditioned(lib, a, g, w, 0.0, smallest)
     a, _, g, w, *_ = _proposals(m, n, 1e3)
     assert not well_conditioned(lib, a, g, w, rtol, 0.0)
+
+
+@pytest.mark.parametrize("batch", [(), (3,)], ids=str)
+@pytest.mark.parametrize("kappa", [1.0, 10.0, 30.0, 100.0, 1e3, 1e6])
+def test_pivots_bound_the_condition_from_below(kappa, batch):
+    """What they refuse beforehand would be refused, and a large condition is seen in time."""
+    a, _, g, w, *_ = _proposals(300, 60, kappa)
+    lib, rtol = adapter_of(a, "test", "a"), 300 * eps_of("float64")
+    r = np.broadcast_to(np.linalg.cholesky(g), (*batch, 60, 60)).copy()
+    least = least_condition(lib, r)
+    assert np.shape(least) == batch
+    assert np.all(least <= kappa * (1.0 + 1e-6))
+    refused = none_below(lib, least * least, largest_square(lib, a))
+    assert not (refused and well_conditioned(lib, a, g, w, rtol, 0.0))
+    assert refused or kappa < (1e6 if batch else 1e4)
+    assert none_below(lib, least_condition(lib, r * np.nan), np.inf)  # how LAPACK fails
+    r[..., 30, 30] = 0.0
+    with lib.quiet():
+        assert none_below(lib, least_condition(lib, r), 1e300)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-17, 1e-12, *np.geomspace(1e-9, 1e-2, 15)])
+def test_no_more_factors_are_left_out_than_rounding_hides(lib, dtype, size):
+    rng = np.random.default_rng(0)
+    x, e = rng.standard_normal((6, 6)), rng.standard_normal((2, 6, 6))
+    e = (e + e.mT) / np.linalg.norm(e + e.mT, axis=(-2, -1), keepdims=True)
+    e *= np.asarray([size, 1e-3 * size])[:, None, None]
+    x, e = x.astype(dtype), e.astype(dtype)
+    adapter = adapter_of(lib.array(x, dtype), "test", "a")
+    bound = 4.0 * (6 * eps_of(dtype) + size**8)
+    expected = x @ np.linalg.inv(np.eye(6) + e)
+    for part in (0, slice(None)):  # one matrix, and a batch
+        found = lib.numpy(times_inverse(adapter, lib.array(x, dtype), lib.array(e[part], dtype)))
+        error = np.linalg.norm(found - expected[part], axis=(-2, -1))
+        assert np.all(error <= bound * np.linalg.norm(x))
 
 
 def _lacking(m, n, rank, smallest=0.5, left=0.0):
