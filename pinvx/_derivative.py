@@ -146,8 +146,9 @@ def _size(lib: Adapter, w: Array) -> Array:
     xp, known = lib.xp, lib.precision(w.dtype)
     assert known is not None  # checked at the call
     diagonal = xp.linalg.diagonal(w)
-    squares = xp.sum(xp.real(diagonal) if known.is_complex else diagonal, axis=-1)
-    return xp.sqrt(squares + 2.0 ** (2 - known.exponents))[..., None, None]
+    # A dimension is kept: `torch.func.jvp` makes a double of what has none and meets a number.
+    squares = xp.sum(xp.real(diagonal) if known.is_complex else diagonal, axis=-1, keepdims=True)
+    return xp.sqrt(squares + 2.0 ** (2 - known.exponents))[..., None]
 
 
 @dataclass(frozen=True)

@@ -466,3 +466,31 @@ def test_small_tensors_are_decomposed_by_pytorch(shape, dtype, device, monkeypat
     assert decomposed == [shape]
     assert x.dtype == dtype
     torch.testing.assert_close(x, torch.linalg.pinv(a))
+
+
+WIDE = {torch.float32: torch.float64, torch.complex64: torch.complex128}
+
+
+@pytest.mark.parametrize("dtype", WIDE, ids=str)
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4)], ids=str)
+@pytest.mark.parametrize("function", ["pinv", "lstsq"])
+def test_second_derivatives_keep_single_precision(function, shape, dtype, device):
+    """`torch.func.jvp` of a number added to a tensor of no dimension has double precision."""
+    generator = torch.Generator().manual_seed(0)
+    a, da = (torch.randn(*shape, dtype=dtype, generator=generator).to(device) for _ in range(2))
+    b = torch.randn(shape[0], dtype=dtype, generator=generator).to(device)
+
+    def second(dtype):
+        def loss(a):
+            if function == "pinv":
+                return pinvx.pinv(a).abs().square().sum()
+            fit = pinvx.lstsq(a, b.to(dtype))
+            return fit.x.abs().square().sum() + fit.residuals.sum()
+
+        return torch.func.jvp(torch.func.grad(loss), (a.to(dtype),), (da.to(dtype),))[1]
+
+    found, expected = second(dtype), second(WIDE[dtype])
+    assert found.dtype == dtype
+    # A product of up to five factors X, each of which loses max(M, N)·eps·κ.
+    relative = 5 * max(shape) * torch.finfo(dtype).eps * torch.linalg.cond(a)
+    assert torch.linalg.norm(found - expected) <= relative * torch.linalg.norm(expected)
