@@ -1,4 +1,4 @@
-"""Large batches in several threads: the same bits, and threads only where they are wanted."""
+"""Large batches in several threads: the same results, and threads only where they are wanted."""
 
 import os
 import signal

@@ -2,7 +2,8 @@
 
 LAPACK is called for each matrix of a batch in turn, on one core, in NumPy and for some functions in
 PyTorch. Both let go of Python's lock while they compute, so that the parts of a batch can be
-computed side by side. What is computed does not change: every matrix of a batch is on its own.
+computed side by side. What is computed for a matrix does not change but by rounding, where a step
+is left out that no matrix of the part needs.
 """
 
 from __future__ import annotations
