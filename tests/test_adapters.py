@@ -45,3 +45,21 @@ def test_inverses_of_triangular_matrices(lib, dtype, shape):
     assert inverse.dtype == lower.dtype
     eye = np.broadcast_to(np.eye(n), lower.shape)
     assert_close(inverse @ lower, eye, unit((n, n), dtype, np.linalg.cond(lower).max()))
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("shape", [(5,), (25,), (4, 3), (2, 3, 21)], ids=str)
+def test_triangles_of_small_tensors_are_inverted(shape, name):
+    """Where NumPy makes the products; a ladder would refuse what is wrong, and go on."""
+    host = pytest.importorskip("pinvx_backends._torch_host")._HOST
+    n = shape[-1]
+    x = np.random.default_rng(n).standard_normal((*shape, n))
+    # Diagonally dominant, so that the condition is small.
+    lower = (np.tril(x, -1) / n + np.eye(n)).astype(name)
+    inverse = host.inv_lower(lower)
+    assert inverse.dtype == lower.dtype
+    assert_close(
+        inverse @ lower,
+        np.broadcast_to(np.eye(n), lower.shape),
+        unit((n, n), name, np.linalg.cond(lower).max()),
+    )

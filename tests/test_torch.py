@@ -13,7 +13,6 @@ import pytest
 import torch
 from bounds import FIRST, VALUE, assert_close, unit
 from matrix_cases import CASES, named
-from pinvx_backends import _torch_host
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 
@@ -495,20 +494,3 @@ def test_second_derivatives_keep_single_precision(function, shape, dtype, device
     # A product of up to five factors X, each of which loses max(M, N)·eps·κ.
     relative = 5 * max(shape) * torch.finfo(dtype).eps * torch.linalg.cond(a)
     assert torch.linalg.norm(found - expected) <= relative * torch.linalg.norm(expected)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
-@pytest.mark.parametrize("shape", [(5,), (25,), (4, 3), (2, 3, 21)], ids=str)
-def test_triangles_of_small_tensors_are_inverted(shape, dtype):
-    """Where NumPy makes the products; a ladder would refuse what is wrong, and go on."""
-    n = shape[-1]
-    x = np.random.default_rng(n).standard_normal((*shape, n))
-    # Diagonally dominant, so that the condition is small.
-    lower = (np.tril(x, -1) / n + np.eye(n)).astype(dtype)
-    inverse = _torch_host._HOST.inv_lower(lower)
-    assert inverse.dtype == lower.dtype
-    assert_close(
-        inverse @ lower,
-        np.broadcast_to(np.eye(n), lower.shape),
-        unit((n, n), dtype, np.linalg.cond(lower).max()),
-    )
