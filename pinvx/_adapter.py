@@ -162,11 +162,18 @@ class Adapter:
             return self.xp.full_like(b, float("nan"))
 
     def cholesky(self, x: Array) -> Array:
-        """Return the lower Cholesky factor of each matrix, and anything where there is none."""
+        """Return the lower Cholesky factor of each matrix, and NaN where there is none."""
+        xp = self.xp
+        nan = xp.full_like(x, float("nan"))
         try:
-            return self.xp.linalg.cholesky(x)
+            r = xp.linalg.cholesky(x)
         except Exception:  # likewise, for a matrix that is not positive definite
-            return self.xp.full_like(x, float("nan"))
+            return nan
+        # Some libraries return how far LAPACK had got, up to a pivot that is not positive.
+        pivots = xp.linalg.diagonal(r)
+        if xp.isdtype(r.dtype, "complex floating"):
+            pivots = xp.real(pivots)
+        return xp.where(xp.all(pivots > 0.0, axis=-1)[..., None, None], r, nan)
 
     def inv_lower(self, x: Array) -> Array:
         """Return the inverse of each lower triangular matrix, as `inv` does.

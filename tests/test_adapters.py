@@ -1,10 +1,14 @@
 """Verbs of the adapters whose implementations differ: a ladder would refuse what is wrong in one,
 and go on to something slower."""
 
+from types import SimpleNamespace
+
+import array_api_compat
 import numpy as np
 import pytest
 from bounds import assert_close, unit
 
+from pinvx import Adapter
 from pinvx._dispatch import adapter_of
 
 
@@ -45,6 +49,38 @@ def test_inverses_of_triangular_matrices(lib, dtype, shape):
     assert inverse.dtype == lower.dtype
     eye = np.broadcast_to(np.eye(n), lower.shape)
     assert_close(inverse @ lower, eye, unit((n, n), dtype, np.linalg.cond(lower).max()))
+
+
+@pytest.mark.parametrize("batch", [(), (600,)], ids=str)
+def test_what_has_no_cholesky_factor(lib, dtype, batch):
+    """At a large scale, where what a failure leaves behind has the norm of a good factor."""
+    n, scale = 6, 2.0**60
+    x = normal(np.random.default_rng(0), (*batch, n, n), dtype)
+    good = x @ x.conj().mT + np.eye(n)
+    bad = good - 2.0 * np.linalg.eigvalsh(good)[..., -1, None, None] * np.diag([0, 0, 0, 1, 0, 0])
+    adapter = adapter_of(lib.array(np.eye(n), dtype), "", "")
+
+    def factor(g):
+        with adapter.quiet():
+            return np.tril(lib.numpy(adapter.cholesky(lib.array((g * scale).astype(dtype), dtype))))
+
+    r = factor(good)
+    error = np.linalg.norm(r @ r.conj().mT - good * scale, axis=(-2, -1))
+    assert (error <= unit((n, n), dtype, 1.0) * np.linalg.norm(good * scale, axis=(-2, -1))).all()
+    assert np.isnan(factor(bad)).any(axis=(-2, -1)).all()
+    if batch:
+        mixed = np.where(np.arange(batch[0])[:, None, None] % 2 == 0, good, bad)
+        assert np.isnan(factor(mixed)).any(axis=(-2, -1))[1::2].all()
+
+
+def test_a_factor_that_was_given_up_is_none():
+    """A library may return how far it had got, with the pivot at which it gave up."""
+    xp = array_api_compat.array_namespace(np.empty(0))
+    given_up = np.asarray([np.diag([1.0, 2.0]), np.diag([1.0, -2.0]), np.diag([0.0, 1.0])])
+    linalg = SimpleNamespace(**{**vars(xp.linalg), "cholesky": lambda _: given_up})
+    adapter = Adapter(SimpleNamespace(**{**vars(xp), "linalg": linalg}))
+    factors = adapter.cholesky(np.empty_like(given_up))
+    assert np.isnan(factors).all(axis=(-2, -1)).tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize("name", ["float32", "float64", "complex64", "complex128"])

@@ -90,6 +90,23 @@ def test_a_batch_of_every_scale(lib, dtype):
     assert (lib.numpy(rank) == case.rank).all()
 
 
+@pytest.mark.parametrize("rank", [10, 19, 20])
+def test_missing_rank_at_every_scale(lib, dtype, rank):
+    """Large enough for the ladder in every library, and exact in each dtype."""
+    rng = np.random.default_rng(rank)
+    b, c = rng.integers(-3, 4, (12, 60, rank)), rng.integers(-3, 4, (12, rank, 20))
+    a = (b @ c).astype(dtype)
+    b, known = lib.array(a[..., :1], dtype), np.linalg.svd(a.astype("complex128"))[1]
+    kappa = float((known[:, 0] / known[:, rank - 1]).max())
+    for k in (-30, 0, 30, 45):
+        scale = np.exp2(k).astype(a.real.dtype)
+        there = lib.array(a * scale, dtype)
+        x, ranks = pinvx.pinv(there, return_rank=True)
+        assert np.unique(lib.numpy(ranks)).tolist() == [rank]
+        assert np.unique(lib.numpy(pinvx.lstsq(there, b).rank)).tolist() == [rank]
+        assert_close(a @ (lib.numpy(x) * scale) @ a, a, VALUE * unit(a.shape, dtype, kappa))
+
+
 def test_hermitian(lib, dtype):
     case = cases(lib, dtype)[0]
     b, _ = case.factors

@@ -119,8 +119,15 @@ class TorchAdapter(Adapter):
         return torch.linalg.solve_ex(a, b).result
 
     def cholesky(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the lower Cholesky factor; a failure raises nothing, and reads nothing back."""
-        return torch.linalg.cholesky_ex(x).L
+        """Return the lower Cholesky factor; a failure raises nothing, and reads nothing back.
+
+        What PyTorch returns then is as far as LAPACK had got, squares beside square roots: at a
+        large scale norms could not tell it from a factor.
+        """
+        r, failed_at = torch.linalg.cholesky_ex(x)
+        if x.ndim == 2 and self.on_host(x):
+            return r if failed_at.item() == 0 else torch.full_like(r, float("nan"))
+        return torch.where((failed_at == 0)[..., None, None], r, float("nan"))
 
     def inv_lower(self, x: torch.Tensor) -> torch.Tensor:
         """Return the inverse of each lower triangular matrix."""

@@ -48,7 +48,7 @@ class Gramian(NamedTuple):
     g: Array
     """AᴴA, shape (..., N, N)."""
     r_inverse: Array | None
-    """R⁻¹ of the upper triangular R with RᴴR = AᴴA, and anything where there is none."""
+    """R⁻¹ of the upper triangular R with RᴴR = AᴴA, and NaN where there is none."""
 
 
 # In place of a factor that was given up.
