@@ -104,6 +104,11 @@ class Adapter:
             known = self._precisions[dtype] = precision(self.xp, dtype)
             return known
 
+    def double(self, a: Array) -> DType | None:
+        """Return the dtype with twice the digits of that of `a`, or None if there is none."""
+        known = self.precision(a.dtype)
+        return None if known is None else known.double
+
     # What arrives.
 
     def accept(self, x: Array, function: str, name: str) -> Array:

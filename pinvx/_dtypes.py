@@ -22,15 +22,17 @@ class Precision(NamedTuple):
     exponents: int
     """`real` reaches from about 2**-exponents to 2**exponents."""
     is_complex: bool
+    double: DType | None
+    """The dtype with twice the digits, or None."""
 
 
 def precision(xp: Namespace, dtype: DType) -> Precision | None:
     """Return the precision of a supported floating dtype, and None for every other dtype."""
-    for name, real in (
-        ("float64", "float64"),
-        ("float32", "float32"),
-        ("complex128", "float64"),
-        ("complex64", "float32"),
+    for name, real, double in (
+        ("float64", "float64", ""),
+        ("float32", "float32", "float64"),
+        ("complex128", "float64", ""),
+        ("complex64", "float32", "complex128"),
     ):
         if dtype == getattr(xp, name, None):
             real_dtype = getattr(xp, real)
@@ -40,6 +42,7 @@ def precision(xp: Namespace, dtype: DType) -> Precision | None:
                 eps=float(xp.finfo(real_dtype).eps),
                 exponents=1024 if real == "float64" else 128,
                 is_complex=name != real,
+                double=getattr(xp, double, None),
             )
     # The half types are no part of the standard, so they are known by name:
     # `float16`, `torch.bfloat16`, `bfloat16` of ml_dtypes.

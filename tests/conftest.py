@@ -1,4 +1,4 @@
-"""The fixtures `lib`, `dtype` and `half`, over the rows of `backend_table.TABLE` that are here."""
+"""The fixtures `lib`, `dtype`, `single` and `half`, over those of `backend_table.TABLE` here."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "dtype" in names:  # pairs, since the modes of a library differ in what they have
         pairs = [(lib, d) for lib in HERE for d in lib.dtypes if d not in lib.elsewhere]
         metafunc.parametrize(("lib", "dtype"), pairs, indirect=["lib"], ids=str)
+    elif "single" in names:
+        pairs = [(lib, d) for lib in HERE for d in ("float32", "complex64") if d in lib.dtypes]
+        pairs = [(lib, d) for lib, d in pairs if d not in lib.elsewhere]
+        metafunc.parametrize(("lib", "single"), pairs, indirect=["lib"], ids=str)
     elif "half" in names:
         pairs = [(lib, half) for lib in HERE for half in lib.half]
         metafunc.parametrize(("lib", "half"), pairs, indirect=["lib"], ids=str)

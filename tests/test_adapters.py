@@ -83,6 +83,17 @@ def test_a_factor_that_was_given_up_is_none():
     assert np.isnan(factors).all(axis=(-2, -1)).tolist() == [False, True, True]
 
 
+def test_a_device_without_double_precision():
+    torch = pytest.importorskip("torch")
+    adapter = adapter_of(torch.empty(0, device="cpu"), "", "")
+    here, there = (
+        SimpleNamespace(dtype=torch.float32, device=SimpleNamespace(type=name))
+        for name in ("cuda", "mps")
+    )
+    assert adapter.double(here) == torch.float64
+    assert adapter.double(there) is None
+
+
 @pytest.mark.parametrize("name", ["float32", "float64", "complex64", "complex128"])
 @pytest.mark.parametrize("shape", [(5,), (25,), (4, 3), (2, 3, 21)], ids=str)
 def test_triangles_of_small_tensors_are_inverted(shape, name):

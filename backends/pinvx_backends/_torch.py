@@ -38,6 +38,10 @@ class TorchAdapter(Adapter):
             )
         return x
 
+    def double(self, a: torch.Tensor) -> torch.dtype | None:
+        """Return the dtype with twice the digits, but not for Apple's GPUs, which have none."""
+        return None if a.device.type == "mps" else super().double(a)
+
     def readable(self, *values: Any) -> bool:
         """Tell whether values can be read: not inside `vmap` and the like, nor while compiling.
 

@@ -1,7 +1,8 @@
 """The fastest way to A⁺ that can be certified, rung by rung; the last is unconditional.
 
 Square: the inverse, subspace iteration, then the singular value decomposition. Tall: the normal
-equations, Cholesky QR, and the same. Wide: as the adjoint. In a batch only the matrices that were
+equations, Cholesky QR, and the same. Wide: as the adjoint. Of single precision the rungs below the
+first compute in double precision, where the library has it. In a batch only the matrices that were
 refused go down. One answer a rung is read to choose; where the library branches by itself
 `_traced.py` climbs down, and where neither is possible the decomposition is taken at once.
 """
@@ -17,6 +18,7 @@ from .._typing import Array
 from ._batch import Refused
 from ._certificate import hopeless, largest_square, least_condition, none_below
 from ._cholesky_qr import cholesky_qr
+from ._double import double_cholesky, double_eigenvectors
 from ._factor import NOTHING, Factor, Gramian
 from ._gram import gram
 from ._inverse import inverse
@@ -70,7 +72,7 @@ def ladder(lib: Adapter, a: Array, rtol: Any, atol: Any, *, of_pinv: bool = Fals
     if hopeless(lib, a, kappa):
         return descend(lib, below, a, Gramian(g, None), rtol, atol)
     gramian = Gramian(g, lib.adjoint(lib.inv_lower(r)))
-    rungs = (cholesky_qr, *below)
+    rungs = last_rungs(lib, a, triangle=True)
     if not (lib.on_host(a) and none_below(lib, kappa * kappa, largest_square(lib, a))):
         rungs = (gram, *rungs)
     return descend(lib, rungs, a, gramian, rtol, atol)
@@ -81,11 +83,42 @@ def ladder_of_pinv(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     return ladder(lib, a, rtol, atol, of_pinv=True)
 
 
-def last_rungs(lib: Adapter, a: Array) -> tuple[Rung, ...]:
-    """Return the rungs for what lacks rank, or is not known to have it."""
-    if math.prod(a.shape[-2:]) >= LARGE:
-        return subspace, last
-    return (last,)
+def last_rungs(lib: Adapter, a: Array, *, triangle: bool = False) -> tuple[Rung, ...]:
+    """Return the rungs for what lacks rank, or is not known to have it.
+
+    With a triangle, R⁻¹ of the normal equations, it may still be found to have it.
+    """
+    short, long = sorted(a.shape[-2:])
+    # A decomposition of a small square matrix costs little more than its eigenvectors.
+    if (is_large(a) or long >= 2 * short) and lib.double(a) is not None:
+        return (in_double,)
+    first: tuple[Rung, ...] = (cholesky_qr,) if triangle else ()
+    if is_large(a):
+        return (*first, subspace, last)
+    return (*first, last)
+
+
+def in_double(lib: Adapter, a: Array, _: Any, rtol: Any, atol: Any) -> tuple[Factor, bool]:
+    """Take the rungs of single precision that compute in double precision, and the last."""
+    xp, single = lib.xp, a.dtype
+    a = xp.astype(a, lib.double(a))
+    g = lib.gramian(a)
+    r = lib.cholesky(g)
+    gramian = Gramian(g, None)
+    rungs: tuple[Rung, ...] = (double_eigenvectors, last)
+    # Otherwise no matrix has full rank.
+    if not (isinstance(rtol, float) and none_below(lib, least_condition(lib, r) * rtol, 1.0)):
+        gramian = Gramian(g, lib.adjoint(lib.inv_lower(r)))
+        rungs = (double_cholesky, *rungs)
+    real = lib.precision(a.dtype).real  # type: ignore[union-attr]  # checked at the call
+    tolerances = (x if isinstance(x, float) else xp.astype(x, real) for x in (rtol, atol))
+    factor = descend(lib, rungs, a, gramian, *tolerances)
+    return Factor(xp.astype(factor.w, single), xp.astype(factor.z, single), factor.rank), True
+
+
+def is_large(a: Array) -> bool:
+    """Tell whether a decomposition of one of these matrices costs more than anything else."""
+    return bool(math.prod(a.shape[-2:]) >= LARGE)
 
 
 def is_small(lib: Adapter, a: Array) -> bool:

@@ -14,11 +14,10 @@ from .._adapter import Adapter
 from .._typing import Array
 from ._batch import Refused
 from ._certificate import hopeless, least_condition
-from ._cholesky_qr import cholesky_qr
 from ._elimination import elimination
 from ._factor import Factor, Gramian, ranks, solve
 from ._inverse import inverse
-from ._ladder import Rung, descend, is_small, ladder, last_rungs, whole
+from ._ladder import Rung, descend, is_large, is_small, ladder, last_rungs, whole
 from ._minimum_norm import minimum_norm
 from ._seminormal import corrected, few_are_enough, one_is_enough
 from ._subspace import subspace
@@ -106,13 +105,11 @@ def _oblong(lib: Adapter, p: _Problem) -> Solved:
         return lib.adjoint(part.a) if wide else part.a
 
     def factored(part: _Problem) -> Solved:
-        rungs = last_rungs(lib, part.a)
-        if len(rungs) == 1:  # none but the decomposition
+        if not is_large(part.a):
             own = _own(lib, part)
             if own is not None:
                 return own
-        if part.t is not None:
-            rungs = (cholesky_qr, *rungs)
+        rungs = last_rungs(lib, part.a, triangle=part.t is not None)
         return _factored(lib, part, rungs, Gramian(part.g, part.t))
 
     def solved(part: _Problem, steps: int) -> Solved:
@@ -241,4 +238,5 @@ def factors(lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Factor, int, 
         enough = enough | three
     if lib.all(enough):
         return Factor(t, None, n), steps, True
-    return descend(lib, (cholesky_qr, *below), a, Gramian(g, t), rtol, atol), 1, False
+    rungs = last_rungs(lib, a, triangle=True)
+    return descend(lib, rungs, a, Gramian(g, t), rtol, atol), 1, False
