@@ -6,8 +6,9 @@ from bounds import VALUE, assert_close, unit
 
 import pinvx
 from pinvx._dispatch import adapter_of
-from pinvx._factor import _ladder
+from pinvx._factor import _ladder, _least_squares
 from pinvx._factor._double import double_cholesky, double_eigenvectors
+from pinvx._factor._elimination import elimination, in_vain
 from pinvx._factor._factor import Gramian
 
 
@@ -138,3 +139,25 @@ def test_what_is_not_finite(lib, single):
     x, rank = pinvx.pinv(lib.array(a, single), return_rank=True)
     assert lib.numpy(rank).tolist() == [0 if i in (3, 5) else 20 for i in range(12)]
     assert np.isnan(lib.numpy(x)).all(axis=(-2, -1)).tolist() == [i in (3, 5) for i in range(12)]
+
+
+@pytest.mark.parametrize(("n", "vain"), [(8, False), (9, False), (300, False), (400, True)])
+def test_where_elimination_is_in_vain(n, vain):
+    """It takes even an orthogonal matrix, whose κ is the least, for one that may lack rank."""
+    a = np.linalg.qr(np.random.default_rng(0).standard_normal((n, n)))[0].astype("float32")
+    adapter = adapter_of(a, "", "")
+    assert in_vain(adapter, a, 0.0) == vain
+    assert bool(elimination(adapter, a, a[:, :1], 0.0, 0.0)[2]) != vain
+    assert in_vain(adapter, a, 1.0 / n)
+
+
+def test_large_square_systems(lib, single, decomposed, monkeypatch):
+    monkeypatch.setattr(_least_squares, "elimination", None)
+    a = spread((400, 400), 10.0, single)
+    b = a[:, :2] + a[:, 2:4]
+    fit = pinvx.lstsq(lib.array(a, single), lib.array(b, single))
+    if lib.library != "jax":  # compiled code contains every way
+        assert decomposed == []
+    assert int(fit.rank) == 400
+    known = np.linalg.solve(a.astype("complex128"), b.astype("complex128"))
+    assert_close(lib.numpy(fit.x), known, VALUE * unit(a.shape, single, 10.0))

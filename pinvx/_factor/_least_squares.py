@@ -14,7 +14,7 @@ from .._adapter import Adapter
 from .._typing import Array
 from ._batch import Refused
 from ._certificate import hopeless, least_condition
-from ._elimination import elimination
+from ._elimination import elimination, in_vain
 from ._factor import Factor, Gramian, ranks, solve
 from ._inverse import inverse
 from ._ladder import Rung, descend, is_large, is_small, ladder, last_rungs, whole
@@ -84,6 +84,8 @@ def least_squares(lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> Sol
 
 
 def _square(lib: Adapter, p: _Problem) -> Solved:
+    if in_vain(lib, p.a, p.rtol):
+        return _applied(lib, p, ladder(lib, p.a, p.rtol, p.atol))
     x, squares, accepted, none = elimination(lib, p.a, p.b, p.rtol, p.atol)
 
     def refused(part: _Problem) -> Solved:
