@@ -33,21 +33,8 @@ def double_cholesky(
 
     With 2δ ≤ σ_N²/2 for σ_N² ≥ 1/‖R⁻¹‖_F² as computed, that of A is at least half as large.
 
-    Parameters
-    ----------
-    lib
-        The adapter of `a`.
-    a : array, shape (..., M, N)
-        M ≥ N, what was in single precision, in double precision.
-    gramian
-        AᴴA and R⁻¹.
-    rtol, atol
-        As `tolerances` returns them.
-
-    Returns
-    -------
-    factor : Factor
-    accepted : array of bool, the batch shape, or bool
+    Parameters and results as for `inverse`, with `a` of shape (..., M, N), M ≥ N, whose entries are
+    those of a matrix in single precision, and its `gramian`.
     """
     g, t = gramian
     norm_g, norm_t = lib.numbers(lib.norm(g), lib.norm(t))
@@ -68,8 +55,8 @@ def double_eigenvectors(
 ) -> tuple[Factor, Any]:
     """Propose W = V Σ⁺ and Z = A V Σ⁺.
 
-    Parameters and results as for `double_cholesky`. The factor of one matrix has as many columns as
-    its rank; that of a batch has N, of which those that do not count are zero.
+    Parameters and results likewise. The factor of one matrix has as many columns as its rank; that
+    of a batch has N, of which those that do not count are zero.
     """
     xp, n, g = lib.xp, a.shape[-1], gramian.g
     norm_g = lib.norm(g)
