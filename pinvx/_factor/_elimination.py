@@ -20,15 +20,13 @@ EXACT = 8
 SAFETY = 16.0
 
 
-def in_vain(lib: Adapter, a: Array, rtol: Any) -> bool:
+def in_vain(lib: Adapter, a: Array) -> bool:
     """Tell whether no matrix of this shape can be accepted, since ‖A‖_F‖A⁻¹‖_F is at least N.
 
     So it is in single precision from some hundred columns on: what is estimated has a safety.
     """
     n = int(a.shape[-1])
-    doubt = 2.0**n if n <= EXACT else SAFETY
-    cutoff = 2.0 * rtol if isinstance(rtol, float) else 0.0
-    return n * doubt * max(4.0 * n * eps_of(lib, a), cutoff) >= 1.0
+    return n > EXACT and n * SAFETY * (4.0 * n * eps_of(lib, a)) >= 1.0
 
 
 def elimination(

@@ -84,7 +84,7 @@ def least_squares(lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> Sol
 
 
 def _square(lib: Adapter, p: _Problem) -> Solved:
-    if in_vain(lib, p.a, p.rtol):
+    if in_vain(lib, p.a):
         return _applied(lib, p, ladder(lib, p.a, p.rtol, p.atol))
     x, squares, accepted, none = elimination(lib, p.a, p.b, p.rtol, p.atol)
 
