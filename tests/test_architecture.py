@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT, tracked
 
 import pinvx
 from pinvx import _dispatch
 
-ROOT = Path(__file__).parent.parent
 MODULES = sorted(m.name for m in pkgutil.walk_packages(pinvx.__path__, "pinvx."))
 
 
@@ -86,18 +86,11 @@ MACHINE = re.compile(
 TEXT = {".py", ".md", ".toml", ".txt", ".cfg", ".yaml", ".yml", ".html", ".json", ".csv"}
 
 
-def documents():
-    skipped = {"__pycache__", "build", "dist"}
-    for path in sorted(ROOT.rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        hidden = any(p.startswith(".") and p != ".ci" for p in parts) or skipped & set(parts)
-        if path.is_file() and not hidden and (path.suffix in TEXT or parts[0] == ".ci"):
-            yield path
-
-
 def test_no_file_names_a_machine():
     found = []
-    for path in documents():
+    for path in tracked():
+        if path.suffix not in TEXT and path.parent.name != ".ci":
+            continue
         if path == Path(__file__):
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

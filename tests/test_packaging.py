@@ -13,10 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from checkout import ROOT, tracked
 
 import pinvx
 
-ROOT = Path(__file__).parent.parent
 PACKAGES = {"pinvx", "pinvx_backends", "pinvx_conformance"}
 SOURCES = {
     "pinvx": ROOT / "pinvx",
@@ -43,9 +43,10 @@ def build(source, target, out):
 def source(tmp_path_factory):
     """A copy of what a fresh clone holds, since a build leaves things behind."""
     copy = tmp_path_factory.mktemp("source") / "clone"
-    ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist")
-    shutil.copytree(ROOT, copy, ignore=ignored)
-    shutil.copy(ROOT / ".gitignore", copy)  # hatchling reads it
+    for path in tracked():
+        target = copy / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
     return copy
 
 
@@ -80,7 +81,7 @@ def test_the_wheel_holds_every_module_and_its_data(wheel):
     """Whatever stands beside the modules comes along: templates, lists, `py.typed`."""
     found = names(wheel)
     for package, folder in SOURCES.items():
-        files = [p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+        files = [path for path in tracked() if path.is_relative_to(folder)]
         expected = {f"{package}/{p.relative_to(folder).as_posix()}" for p in files}
         assert expected <= found, expected - found
         assert {n for n in found if n.startswith(f"{package}/")} == expected
