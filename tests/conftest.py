@@ -7,6 +7,20 @@ from collections.abc import Iterator
 import pytest
 from backend_table import HERE, TABLE, Backend
 
+# Warnings of the libraries about themselves; all others are errors.
+OTHERS = (
+    # PyTorch compiles the rules of its forward mode with `torch.jit.script`, and its compiler
+    # imports, where there is a GPU, what uses `torch.jit.script_method`. It deprecates both.
+    "ignore:.torch.jit.script:DeprecationWarning",
+    # The first product in the thread of PyTorch's that computes gradients on a GPU.
+    "ignore:Attempting to run cuBLAS, but there was no current CUDA context:UserWarning",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in OTHERS:
+        config.addinivalue_line("filterwarnings", line)
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = metafunc.fixturenames

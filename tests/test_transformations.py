@@ -10,8 +10,6 @@ from transformations import LIBRARIES, Transformation
 ROWS = transformations.rows()
 
 
-# PyTorch compiles the rules of its own forward mode with `torch.jit.script`, which it deprecates.
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is:DeprecationWarning")
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_transformation(row):
     row.transformation.run(row)
