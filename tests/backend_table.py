@@ -14,10 +14,29 @@ from typing import Any, TypeVar
 
 import array_api_compat
 import numpy as np
+import pytest
 
 REAL = ("float32", "float64")
 COMPLEX = ("complex64", "complex128")
 T = TypeVar("T")
+
+
+class _Missing:
+    def __init__(self, why: ImportError) -> None:
+        self._why = why
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # pytest itself looks for marks
+            raise AttributeError(name)
+        pytest.skip(str(self._why))
+
+
+def library(name: str) -> Any:
+    """Import a module; where it is missing, return what skips the test that uses it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        return _Missing(error)
 
 
 @dataclass(frozen=True)

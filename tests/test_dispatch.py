@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import array_api_compat
 import numpy as np
 import pytest
-import torch
+from backend_table import HERE
 from bounds import VALUE, assert_close, unit
 from matrix_cases import fitting, named
 
@@ -55,6 +57,7 @@ print(*[m for m in sys.modules if m.startswith('pinvx_backends.')])
 
 
 def test_import_of_a_library_after_pinvx():
+    pytest.importorskip("torch")
     code = "import pinvx, torch; print(type(pinvx.pinv(torch.eye(2))).__module__)"
     assert run(code) == ["torch"]
 
@@ -147,8 +150,8 @@ def test_a_stranger_needs_no_adapter(strange, registry, dtype):
 def test_a_stranger_has_the_options_and_the_errors_of_everyone(strange, registry):
     a = strange.asarray(np.diag([4.0, 2.0]))
     out = strange.zeros((2, 2))
-    assert pinvx.pinv(a, out=out, rtol=0.5) is out
-    np.testing.assert_array_equal(out._values, np.diag([0.25, 0.0]))
+    assert pinvx.pinv(a, out=out, rtol=0.6) is out
+    assert_close(out._values, np.diag([0.25, 0.0]), VALUE * unit((2, 2), "float64", 1.0))
     integers = strange.asarray(np.asarray([[2, 0], [0, 4]]))
     assert pinvx.pinv(integers).dtype == np.float64
     with pytest.raises(TypeError, match=r"example_arrays\.Array.*two array libraries"):
@@ -216,7 +219,7 @@ def test_backends_lists_what_is_registered_and_imports_nothing(registry):
     assert {"cupy", "jax", "numpy", "torch"} <= set(found)
     assert list(found) == sorted(found)
     assert found["numpy"].version == np.__version__
-    assert found["torch"].version == torch.__version__.partition("+")[0] or torch.__version__
+    assert found["torch"].version == (version("torch") if find_spec("torch") else None)
     assert found["torch"].adapter == "pinvx_backends._torch:TorchAdapter"
     pinvx.register_backend("no_such_library", "no_such_module:Adapter")
     pinvx.register_backend("numpy", Counting)
@@ -249,12 +252,12 @@ def test_dispatch_is_one_lookup_the_second_time(registry, monkeypatch):
     assert _dispatch.adapter_of(a, "test", "a") is first
 
 
-def test_entry_points_are_not_read_for_libraries_that_are_known(registry, monkeypatch):
+@pytest.mark.parametrize("row", [row for row in HERE if row.tag in ("numpy", "torch")], ids=str)
+def test_entry_points_are_not_read_for_libraries_that_are_known(row, registry, monkeypatch):
     _dispatch._by_type.clear()
     _dispatch._by_namespace.clear()
     monkeypatch.setattr(_dispatch, "_entry_points", None)
-    pinvx.pinv(np.eye(2))
-    pinvx.pinv(torch.eye(2))
+    pinvx.pinv(row.array(np.eye(2)))
 
 
 # A third party's package

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import warnings
 
-import array_api_strict
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
+from backend_table import library
 
 import pinvx
+
+torch, jax, jnp, strict = map(library, ("torch", "jax", "jax.numpy", "array_api_strict"))
 
 A = np.ones((3, 2))
 B = np.ones(3)
@@ -39,6 +38,8 @@ MATRIX = {
     "lstsq_vjp": lambda a: pinvx.lstsq_vjp(a, B, np.ones(2)),
 }
 
+# What stands in a matrix's place (a function makes what belongs to a library), the type of the
+# error, and the words.
 NO_MATRIX = {
     "a list": ([[1.0, 2.0]], TypeError, ("`a`", "list", "numpy.asarray(a)")),
     "a tuple": (((1.0, 2.0),), TypeError, ("`a`", "tuple", "numpy.asarray(a)")),
@@ -54,10 +55,22 @@ NO_MATRIX = {
     "records": (np.zeros((2, 2), dtype=[("x", "f8")]), TypeError, ("dtype [", "float64")),
     "0-D": (np.asarray(1.0), ValueError, ("`a`", "shape ()", "at least 2 dimensions")),
     "1-D": (B, ValueError, ("`a`", "shape (3,)", "at least 2 dimensions", "a[:, None]")),
-    "1-D torch": (torch.ones(3), ValueError, ("torch.Tensor", "shape (3,)", "a[:, None]")),
-    "sparse": (torch.ones(3, 2).to_sparse(), TypeError, ("torch.sparse_coo", "(3, 2)", "to_dense")),
-    "quantized": (torch.ones(3, 2).to(torch.float8_e4m3fn), TypeError, ("float8", "float32")),
-    "8-bit JAX": (jnp.ones((3, 2), jnp.float8_e4m3fn), TypeError, ("float8", "float32")),
+    "1-D torch": (lambda: torch.ones(3), ValueError, ("torch.Tensor", "shape (3,)", "a[:, None]")),
+    "sparse": (
+        lambda: torch.ones(3, 2).to_sparse(),
+        TypeError,
+        ("torch.sparse_coo", "(3, 2)", "to_dense"),
+    ),
+    "quantized": (
+        lambda: torch.ones(3, 2).to(torch.float8_e4m3fn),
+        TypeError,
+        ("float8", "float32"),
+    ),
+    "8-bit JAX": (
+        lambda: jnp.ones((3, 2), jnp.float8_e4m3fn),
+        TypeError,
+        ("float8", "float32"),
+    ),
 }
 if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps:  # on some machines they are one
     NO_MATRIX["longdouble"] = (
@@ -66,12 +79,11 @@ if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps:  # on some machines t
         (f"dtype {np.dtype(np.longdouble)}", "convert it to float32, float64"),
     )
 
-CPU_1, CPU_2 = (array_api_strict.Device(name) for name in ("CPU_DEVICE", "device1"))
-STRICT_1 = array_api_strict.ones((3, 2), device=CPU_1)
-STRICT_2 = array_api_strict.ones((3, 2), device=CPU_2)
-STRICT_B = array_api_strict.ones((3,), device=CPU_2)
-# Two strict arrays on the second device, and a tolerance on the first.
-STRICT_TOL = array_api_strict.asarray(0.5, device=CPU_1)
+
+def on(device, *shape):
+    """Ones on a device of array-api-strict."""
+    return strict.ones(shape, device=strict.Device(device))
+
 
 READ_ONLY = np.empty((2, 3))
 READ_ONLY.flags.writeable = False
@@ -131,18 +143,22 @@ CALLS = {
     ),
     # Two devices.
     "b elsewhere": (
-        lambda: pinvx.lstsq(STRICT_1, STRICT_B),
+        lambda: pinvx.lstsq(on("CPU_DEVICE", 3, 2), on("device1", 3)),
         ValueError,
         ("CPU_DEVICE", "device1", "move `b`"),
     ),
-    "da elsewhere": (lambda: pinvx.pinv_jvp(STRICT_1, STRICT_2), ValueError, ("move `da`",)),
+    "da elsewhere": (
+        lambda: pinvx.pinv_jvp(on("CPU_DEVICE", 3, 2), on("device1", 3, 2)),
+        ValueError,
+        ("move `da`",),
+    ),
     "out elsewhere": (
-        lambda: pinvx.pinv(STRICT_1, out=array_api_strict.ones((2, 3), device=CPU_2)),
+        lambda: pinvx.pinv(on("CPU_DEVICE", 3, 2), out=on("device1", 2, 3)),
         ValueError,
         ("CPU_DEVICE", "device1", "move `out`"),
     ),
     "rtol elsewhere": (
-        lambda: pinvx.pinv(STRICT_2, rtol=STRICT_TOL),
+        lambda: pinvx.pinv(on("device1", 3, 2), rtol=on("CPU_DEVICE")),
         ValueError,
         ("`rtol`", "CPU_DEVICE", "device1", "one device"),
     ),
@@ -304,6 +320,7 @@ def says(error: BaseException, words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("function", MATRIX)
 def test_no_matrix(function, matrix):
     a, error, words = NO_MATRIX[matrix]
+    a = a() if callable(a) else a
     name = function.partition(" ")[0]
     with pytest.raises(error) as raised:
         MATRIX[function](a)
