@@ -56,15 +56,20 @@ def compiled(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     return jax.jit(f, compiler_options=quick, **options)
 
 
-def value(build: Build) -> Callable[[Row], None]:
-    """A test that the transformed function has the value of the function."""
+def value(build: Build, *, twice: bool = False) -> Callable[[Row], None]:
+    """A test that the transformed function has the value of the function.
+
+    One that computes it `twice` returns both.
+    """
     made = functools.cache(lambda function: build(FUNCTIONS[function]))
 
     def run(row: Row) -> None:
         with scope(row):
-            outputs = made(row.function)(*arrays(row, row.arguments))
-            assert {str(x.dtype) for x in outputs} <= {row.dtype, str(jnp.finfo(row.dtype).dtype)}
-            row.check(numpy(outputs), row.value())
+            results = made(row.function)(*arrays(row, row.arguments))
+            for outputs in results if twice else [results]:
+                dtypes = {str(x.dtype) for x in outputs}
+                assert dtypes <= {row.dtype, str(jnp.finfo(row.dtype).dtype)}
+                row.check(numpy(outputs), row.value())
 
     return run
 

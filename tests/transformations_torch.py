@@ -358,7 +358,7 @@ class Module(torch.nn.Module):
 
 
 def exported(row: Row, *, strict: bool = False, dynamic: bool = False) -> None:
-    """A program that is saved and loaded gives the same bits, and for other lengths the values."""
+    """A program has the values, also when it was saved and loaded, and for other lengths."""
     arguments = tensors(row, row.arguments)
     dims: Any = None
     if dynamic:
@@ -373,13 +373,12 @@ def exported(row: Row, *, strict: bool = False, dynamic: bool = False) -> None:
     torch.export.save(program, file)
     file.seek(0)
     loaded = torch.export.load(file).module()
-    outputs = program.module()(*arguments)
-    row.check(numpy(outputs), row.value())
-    assert all(torch.equal(x, y) for x, y in zip(loaded(*arguments), outputs, strict=True))
+    for module in (program.module(), loaded):
+        row.check(numpy(module(*arguments)), row.value())
     if dynamic:
         other = [torch.cat([x, x[..., :1, :]], dim=-2) for x in arguments]
-        for x, y in zip(loaded(*other), row.call(*other), strict=True):
-            torch.testing.assert_close(x, y)
+        expected = FUNCTIONS[row.function](*(x.numpy() for x in other), method="svd")
+        row.check(numpy(loaded(*other)), expected)
 
 
 def same_shapes(row: Row, arguments: Any, expected: Any) -> None:
