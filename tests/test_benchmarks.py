@@ -374,6 +374,8 @@ def test_a_wrong_answer_shows_in_the_error():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A small real run, with all that it writes."""
+    for library in ("scipy", "matplotlib", "rich"):
+        pytest.importorskip(library)
     folder = tmp_path_factory.mktemp("run")
     files = {name: folder / f"r.{name}" for name in ("json", "markdown", "png")}
     options = ["--shapes", "9x7,2*5x3", "--libraries", "numpy,scipy", "--dtypes", "float64"]

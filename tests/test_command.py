@@ -69,11 +69,12 @@ def test_two_libraries_disagree_where_pinvx_agrees(whole):
     assert own_pinv.endswith("!")
     assert own_lstsq.endswith("!")
     assert holds == "yes"
-    *_, own_pinv, _, _ = row_of(whole.stdout, "array_api_strict", "float32")
-    assert float(own_pinv) < bound("float32")
     assert "numpy's linalg.pinv (cpu, float32) by 2e+06 times the size" in (
         " ".join(whole.stdout.split())
     )
+    pytest.importorskip("array_api_strict")
+    *_, own_pinv, _, _ = row_of(whole.stdout, "array_api_strict", "float32")
+    assert float(own_pinv) < bound("float32")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -266,6 +266,7 @@ def test_entry_points_are_not_read_for_libraries_that_are_known(row, registry, m
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """The example package, really built and installed."""
+    pytest.importorskip("hatchling")
     target = tmp_path_factory.mktemp("site")
     source = tmp_path_factory.mktemp("source") / "example_backend"
     # A copy, since a build leaves things behind.

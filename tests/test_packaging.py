@@ -17,6 +17,7 @@ from checkout import ROOT, tracked
 
 import pinvx
 
+pytest.importorskip("hatchling")
 PACKAGES = {"pinvx", "pinvx_backends", "pinvx_conformance"}
 SOURCES = {
     "pinvx": ROOT / "pinvx",
