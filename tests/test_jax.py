@@ -177,8 +177,9 @@ def test_what_needs_no_decomposition(shape):
         a = spectrum(shape, kappa, rank)
         x, ranks = map(np.asarray, f(a))
         taken = ~np.isnan(x).any(axis=(-2, -1))
-        # Of many small matrices rounding decides about some: a certificate may refuse what is well.
-        assert np.mean(taken) >= (0.75 if a.ndim == 3 else 1.0)
+        # Of 4000 matrices of 5×5 and κ = 10⁵ the certificate refuses 9, and rounding decides which;
+        # none of small κ.
+        assert np.mean(taken) >= (0.9 if a.ndim == 3 and kappa > 100.0 else 1.0)
         assert (ranks[taken] == rank).all()
         expected = np.linalg.pinv(a, rcond=1e-9)
         tolerance = VALUE * unit(shape, "float64", kappa)
