@@ -141,7 +141,7 @@ def test_elimination_that_loses_by_growth_is_refused(numpy_adapter):
 @pytest.mark.parametrize(("m", "n"), [(60, 25), (400, 90)], ids=str)
 def test_the_number_of_corrections_follows_the_condition(m, n, numpy_adapter):
     needed = {}
-    for kappa in (1e1, 1e5, 1e6, 2e7, 1e8, 1e10):
+    for kappa in (1e1, 1e5, 1e6, 6e7, 1e8, 1e10):
         a = spectrum(m, n, kappa)
         g, t = gram(numpy_adapter, a)
         two, three = few_are_enough(numpy_adapter, a, g, t, RTOL, 0.0)
@@ -151,7 +151,7 @@ def test_the_number_of_corrections_follows_the_condition(m, n, numpy_adapter):
         1e1: (True, True, True),
         1e5: (False, True, True),
         1e6: (False, True, True),
-        2e7: (False, False, False),  # they would converge, but not in three steps
+        6e7: (False, False, False),  # between 3e6 and this rounding decides
         1e8: (False, False, False),
         1e10: (False, False, False),
     }
@@ -167,7 +167,9 @@ def test_as_many_corrections_are_made_as_are_certified(shape, numpy_adapter, mon
 
     monkeypatch.setattr(_least_squares, "corrected", recorded)
     expected = []
-    for kappa in (10.0, 1e6, 3e6, 5e6, 6e6, 7e6, 8e6):
+    # What is measured is rounding: for some κ in the last decade three are enough and two are not,
+    # but for which the library decides.
+    for kappa in (10.0, 1e6, *np.geomspace(3e6, 3e7, 24)):
         a = spectrum(*shape, kappa)
         pinvx.lstsq(a, np.ones((shape[0], 1)), rtol=RTOL)
         c = a if shape[0] > shape[1] else a.mT
