@@ -218,6 +218,8 @@ def test_cupy_without_a_device_is_named(monkeypatch, capsys):
     assert found.scope(1, x64=True) == "device 1"
 
 
+# JAX 0.8 has both switches.
+@pytest.mark.filterwarnings("ignore:jax.experimental.enable_x64 is deprecated:DeprecationWarning")
 def test_the_x64_switch_of_old_and_new_jax(monkeypatch):
     jax = pytest.importorskip("jax")
     lib = library("jax")
