@@ -480,6 +480,15 @@ def checkpointed(row: Row, reentrant: bool) -> None:
     row.check(numpy(x.grad for x in arguments), row.vjp(), order=1)
 
 
+def checkpointed_for_a_graph(row: Row) -> None:
+    """What was saved may be unpacked once: also where the gradient is differentiated itself."""
+    arguments = variables(row)
+    outputs = checkpoint(row.call, *arguments, use_reentrant=False)
+    cotangents = tensors(row, row.cotangents)
+    gradients = torch.autograd.grad(outputs, arguments, cotangents, create_graph=True)
+    row.check(numpy(gradients), row.vjp(), order=1)
+
+
 def hooked(row: Row) -> None:
     """What is saved for the gradient leaves the device and comes back."""
     packed = []
@@ -696,6 +705,7 @@ TRANSFORMATIONS = (
     row_of("torch.autograd.detect_anomaly", inside, anomaly),
     row_of("torch.autograd.graph.saved_tensors_hooks", hooked, shapes=("small", "tall")),
     row_of("torch.utils.checkpoint, use_reentrant=False", checkpointed, False, **EVERY),
+    row_of("torch.utils.checkpoint, create_graph=True", checkpointed_for_a_graph),
     row_of("torch.utils.checkpoint, use_reentrant=True", checkpointed, True, **EVERY),
     row_of("torch.utils.flop_counter", counted, shapes=("small", "tall")),
     row_of(
