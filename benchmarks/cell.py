@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class Cell:
     """Why there is no time of the library's own function."""
     pinvx_failed: str = ""
     """Why there is no time of pinvx."""
+    own_wrong: str = ""
+    """What is wrong with the answer of the library's own function, where it has a time."""
 
     @property
     def ratio(self) -> float | None:
@@ -72,7 +74,7 @@ class Cell:
         return asdict(self) | {"ratio": self.ratio, "error_ratio": self.error_ratio}
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Cell:
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
         """Return the cell that `to_dict` has taken apart."""
         return cls(**{k: v for k, v in fields.items() if k not in ("ratio", "error_ratio")})
 

@@ -18,19 +18,20 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield from (f"- {line}" for line in table.conditions(report))
     if table.wanted(report).rows:
-        yield from _table(table.wanted(report))
-    yield from _table(table.means(report))
+        yield from section(table.wanted(report))
+    yield from section(table.means(report))
     failed = summary.failures(report)
     if failed:
         yield from ("", "## Failed", "", *(f"- {line}" for line in failed))
     for dtype in dict.fromkeys(cell.dtype for cell in report.cells):
-        yield from _table(table.ratios(report, dtype))
+        yield from section(table.ratios(report, dtype))
     yield from ("", "## Cells", "", table.DETAILS_LEGEND)
     for column in report.columns():
-        yield from _table(table.details(report, column), level=3)
+        yield from section(table.details(report, column), level=3)
 
 
-def _table(what: table.Table, level: int = 2) -> Iterator[str]:
+def section(what: table.Table, level: int = 2) -> Iterator[str]:
+    """Yield the lines of a table below its title."""
     yield from ("", f"{'#' * level} {what.title}", "")
     if what.legend:
         yield from (what.legend, "")

@@ -192,7 +192,8 @@ def mark(cell: Cell | None) -> str:
     if cell.ratio is None:
         return "–"
     worse = cell.error_ratio is not None and cell.error_ratio > 4
-    return f"{number(cell.ratio)}{'!' if worse else ''}"
+    ratio = f"{number(cell.ratio)}{'!' if worse else ''}"
+    return f"({ratio})" if cell.own_wrong else ratio
 
 
 def number(x: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ def in_turns(
     *functions: Callable[[], Any],
     budget: float,
     least: int = 3,
+    once: float = math.inf,
     clock: Clock = time.perf_counter,
 ) -> tuple[Timing, ...]:
     """Time functions in turns (A, B, A, B, …), so that whatever else happens happens to all.
@@ -41,6 +43,8 @@ def in_turns(
         The seconds to spend; no round starts after that, except to reach `least`.
     least : int
         The number of rounds at least.
+    once : float
+        A function whose call takes longer than so many seconds is not called a second time.
     clock : callable
         Returns seconds.
 
@@ -54,9 +58,10 @@ def in_turns(
         first = [_first_round(function, clock) for function in functions]
         calls = [number for number, _ in first]
         rounds = [[seconds / number] for number, seconds in first]
-        while len(rounds[0]) < least or clock() - start < budget:
-            for function, number, seconds in zip(functions, calls, rounds, strict=True):
-                seconds.append(_loop(function, number, clock) / number)
+        again = [i for i, seconds in enumerate(rounds) if seconds[0] <= once]
+        while again and (len(rounds[again[0]]) < least or clock() - start < budget):
+            for i in again:
+                rounds[i].append(_loop(functions[i], calls[i], clock) / calls[i])
     return tuple(
         Timing(statistics.median(seconds), len(seconds), number)
         for seconds, number in zip(rounds, calls, strict=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 
-from ._contender import Contender, Match, Rivals
+from ._contender import LOOP, Contender, Match, Rivals
 
-__all__ = ["CONTENDERS", "Contender", "Match", "Rivals", "contender", "installed"]
+__all__ = ["CONTENDERS", "LOOP", "Contender", "Match", "Rivals", "contender", "installed"]
 
 CONTENDERS = {
     "numpy": "NumpyContender",

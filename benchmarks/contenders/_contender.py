@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +31,7 @@ class Match(NamedTuple):
     function: str
     """"pinv" or "lstsq"."""
     mode: str
-    """"forward", or "backward" for the value and its gradient."""
+    """"forward", "hermitian", or "backward" for the value and its gradient."""
     own: str
     """The name of the library's own function, with its driver where it has several."""
     rivals: Callable[[Shape, float], Rivals]
@@ -52,6 +54,8 @@ class Contender:
     """The module."""
     distributions: tuple[str, ...]
     """What is installed to have it; their versions belong to the result."""
+    compiles: bool = False
+    """Whether `prepared` compiles, anew for each shape."""
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the distributions that are installed."""
@@ -75,9 +79,32 @@ class Contender:
         """Return what is compared, on each device alike."""
         raise NotImplementedError
 
+    def hermitian(self) -> Match | None:
+        """Return what `pinv` of Hermitian matrices is compared with, None without it."""
+        return None
+
     def scope(self, device: str) -> AbstractContextManager[Any]:
         """Return the context in which arrays on this device are made and computed with."""
         return nullcontext()
+
+    def full_precision(self) -> AbstractContextManager[Any]:
+        """Return the context in which a product has the precision of its dtype."""
+        return nullcontext()
+
+    def prepared(self, function: Callable[..., Any], *arrays: Any) -> Callable[[], Any]:
+        """Return the call of a function; what is compiled before it runs is compiled here."""
+        return partial(function, *arrays)
+
+    def prepare(self, calls: Sequence[tuple[Callable[..., Any], Sequence[Any]]]) -> None:
+        """Compile what `prepared` will be asked for, functions and their arguments, at once."""
+
+    def clock(self, device: str) -> Callable[[], float]:
+        """Return a clock in seconds: the device's own where there is one."""
+        return time.perf_counter
+
+    def synchronisations(self, call: Callable[[], Any], device: str) -> int | None:
+        """Call, and count how often the host waits for the device; None where it is not known."""
+        return None
 
     def array(self, values: Any, device: str, *, gradient: bool) -> Any:
         """Return an array with the values and the dtype of a NumPy array."""
@@ -90,6 +117,14 @@ class Contender:
     def numbers(self, x: Any) -> Any:
         """Return an array as a NumPy array."""
         return np.asarray(x)
+
+    def cast(self, x: Any, dtype: str) -> Any:
+        """Return an array in another dtype."""
+        return x.astype(dtype)
+
+    def stack(self, arrays: Sequence[Any]) -> Any:
+        """Return a batch of arrays."""
+        return np.stack(arrays)
 
     def product(self, function: str) -> Callable[..., Any]:
         """Return the matrix products that the fastest algorithm cannot do without.

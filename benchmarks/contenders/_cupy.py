@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import cupy
+from cupy._core import syncdetect
 
 import pinvx
 
@@ -41,6 +42,10 @@ class CupyContender(Contender):
             Match("lstsq", "forward", "cupy.linalg.lstsq", _lstsq),
         )
 
+    def hermitian(self) -> Match:
+        """Return `pinv` by singular values: there is none by eigenvalues."""
+        return Match("pinv", "hermitian", "cupy.linalg.pinv general", _pinv_hermitian)
+
     def scope(self, device: str) -> AbstractContextManager[Any]:
         """Return the context of a device."""
         return cupy.cuda.Device(_number(device))  # type: ignore[no-any-return]  # CuPy is `Any`
@@ -53,9 +58,45 @@ class CupyContender(Contender):
         """Return what waits for the device."""
         return lambda result: cupy.cuda.get_current_stream().synchronize()
 
+    def clock(self, device: str) -> Callable[[], float]:
+        """Return the clock of the device: events, with the time since the first."""
+        first = cupy.cuda.Event()
+        first.record()
+
+        def now() -> float:
+            event = cupy.cuda.Event()
+            event.record()
+            event.synchronize()
+            return float(cupy.cuda.get_elapsed_time(first, event)) / 1e3
+
+        return now
+
+    def synchronisations(self, call: Callable[[], Any], device: str) -> int | None:
+        """Call, and count the copies to the host, each of which CuPy declares.
+
+        What waits inside cuSOLVER is not seen.
+        """
+        count, declare = 0, syncdetect._declare_synchronize
+
+        def counted() -> None:
+            nonlocal count
+            count += 1
+            declare()
+
+        syncdetect._declare_synchronize = counted
+        try:
+            call()
+        finally:
+            syncdetect._declare_synchronize = declare
+        return count
+
     def numbers(self, x: Any) -> Any:
         """Return an array as a NumPy array."""
         return cupy.asnumpy(x)
+
+    def stack(self, arrays: Sequence[Any]) -> Any:
+        """Return a batch of arrays."""
+        return cupy.stack(arrays)
 
 
 def _number(device: str) -> int:
@@ -64,6 +105,11 @@ def _number(device: str) -> int:
 
 def _pinv(shape: Shape, cutoff: float) -> Rivals:
     return Rivals(partial(cupy.linalg.pinv, rcond=cutoff), pinvx.pinv)
+
+
+def _pinv_hermitian(shape: Shape, cutoff: float) -> Rivals:
+    own = partial(cupy.linalg.pinv, rcond=cutoff)
+    return Rivals(own, partial(pinvx.pinv, hermitian=True))
 
 
 def _lstsq(shape: Shape, cutoff: float) -> Rivals:

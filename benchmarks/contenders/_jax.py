@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -20,7 +21,11 @@ class JaxContender(Contender):
     """JAX's own functions, with pinvx's cutoff."""
 
     name = "jax"
-    distributions = ("jax", "jaxlib")
+    distributions: tuple[str, ...] = ("jax", "jaxlib", "jax-cuda12-plugin", "jax-cuda13-plugin")
+    compiles = True
+
+    def __init__(self) -> None:
+        self._programs: dict[Hashable, Any] = {}
 
     def devices(self) -> Sequence[str]:
         """Return the devices of the default platform."""
@@ -48,6 +53,30 @@ class JaxContender(Contender):
 
         return enable_x64(True)  # type: ignore[no-any-return]
 
+    def hermitian(self) -> Match:
+        """Return `pinv` by eigenvalues."""
+        return Match("pinv", "hermitian", "jax.numpy.linalg.pinv hermitian", _pinv_hermitian)
+
+    def full_precision(self) -> AbstractContextManager[Any]:
+        """Return the context without TF32, which is JAX's choice for float32 on a GPU."""
+        return jax.default_matmul_precision("highest")  # type: ignore[no-any-return]
+
+    def prepared(self, function: Callable[..., Any], *arrays: Any) -> Callable[[], Any]:
+        """Return the call of a program that is compiled already, once for a shape."""
+        self.prepare([(function, arrays)])
+        return partial(self._programs[_key(function, arrays)], *arrays)
+
+    def prepare(self, calls: Sequence[tuple[Callable[..., Any], Sequence[Any]]]) -> None:
+        """Compile programs side by side: on a GPU each takes seconds, of one processor."""
+        lowered = {
+            _key(function, arrays): jax.jit(function).lower(*arrays)
+            for function, arrays in calls
+            if _key(function, arrays) not in self._programs
+        }
+        with ThreadPoolExecutor() as pool:
+            programs = pool.map(lambda program: program.compile(), lowered.values())
+            self._programs.update(zip(lowered, programs, strict=True))
+
     def array(self, values: Any, device: str, *, gradient: bool) -> Any:
         """Return an array on the device."""
         return jax.device_put(jnp.asarray(values), _devices()[device])
@@ -56,9 +85,18 @@ class JaxContender(Contender):
         """Return what waits for a result, since JAX returns before it is there."""
         return jax.block_until_ready  # type: ignore[no-any-return]
 
+    def stack(self, arrays: Sequence[Any]) -> Any:
+        """Return a batch of arrays."""
+        return jnp.stack(arrays)
+
     def product(self, function: str) -> Callable[..., Any]:
         """Return the products as one compiled function."""
         return _compiled(pinv_product if function == "pinv" else lstsq_product)
+
+
+def _key(function: Callable[..., Any], arrays: Sequence[Any]) -> Hashable:
+    precision = jax.config.jax_default_matmul_precision
+    return function, precision, *((x.shape, str(x.dtype)) for x in arrays)
 
 
 @cache
@@ -104,6 +142,10 @@ def _pinv(shape: Shape, cutoff: float) -> Rivals:
     return Rivals(_compiled(_own_pinv), _compiled(pinvx.pinv))
 
 
+def _pinv_hermitian(shape: Shape, cutoff: float) -> Rivals:
+    return Rivals(_compiled(_own_pinv_hermitian), _compiled(_pinvx_pinv_hermitian))
+
+
 def _pinv_gradient(shape: Shape, cutoff: float) -> Rivals:
     return Rivals(gradients(_own_pinv), gradients(pinvx.pinv))
 
@@ -119,6 +161,14 @@ def _lstsq_gradients(shape: Shape, cutoff: float) -> Rivals:
 def _own_pinv(a: Any) -> Any:
     # The default of `rtol` is ten times as much.
     return jnp.linalg.pinv(a, rtol=max(a.shape[-2:]) * jnp.finfo(a.dtype).eps)
+
+
+def _own_pinv_hermitian(a: Any) -> Any:
+    return jnp.linalg.pinv(a, rtol=a.shape[-1] * jnp.finfo(a.dtype).eps, hermitian=True)
+
+
+def _pinvx_pinv_hermitian(a: Any) -> Any:
+    return pinvx.pinv(a, hermitian=True)
 
 
 def _own_lstsq(a: Any, b: Any) -> Any:

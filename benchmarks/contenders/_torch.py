@@ -6,6 +6,8 @@ The default driver of `torch.linalg.lstsq` is gelsy (QR with pivots, any rank) o
 
 from __future__ import annotations
 
+import time
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -42,6 +44,10 @@ class TorchContender(Contender):
             Match("lstsq", "backward", "torch.linalg.lstsq", _lstsq_gradients, _projectors),
         )
 
+    def hermitian(self) -> Match:
+        """Return `pinv` by eigenvalues."""
+        return Match("pinv", "hermitian", "torch.linalg.pinv hermitian", _pinv_hermitian)
+
     def array(self, values: Any, device: str, *, gradient: bool) -> Any:
         """Return a tensor."""
         return torch.tensor(values, device=device, requires_grad=gradient)
@@ -50,13 +56,54 @@ class TorchContender(Contender):
         """Return what waits for a CUDA device."""
         return None if device == "cpu" else lambda result: torch.cuda.synchronize(device)
 
+    def clock(self, device: str) -> Callable[[], float]:
+        """Return the clock of a CUDA device: events, with the time since the first."""
+        if device == "cpu":
+            return time.perf_counter
+        first = torch.cuda.Event(enable_timing=True)
+        first.record()
+
+        def now() -> float:
+            event = torch.cuda.Event(enable_timing=True)
+            event.record()
+            event.synchronize()
+            return float(first.elapsed_time(event)) / 1e3
+
+        return now
+
+    def synchronisations(self, call: Callable[[], Any], device: str) -> int | None:
+        """Call, and count what PyTorch's own detector warns of."""
+        if device == "cpu":
+            return None
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                call()
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        return sum("called a synchronizing" in str(warning.message) for warning in seen)
+
     def numbers(self, x: Any) -> Any:
         """Return a tensor as a NumPy array."""
         return x.detach().cpu().resolve_conj().numpy()
 
+    def cast(self, x: Any, dtype: str) -> Any:
+        """Return a tensor in another dtype."""
+        return x.to(getattr(torch, dtype))
+
+    def stack(self, arrays: Sequence[Any]) -> Any:
+        """Return a batch of tensors."""
+        return torch.stack(list(arrays))
+
 
 def _pinv(shape: Shape, cutoff: float) -> Rivals:
     return Rivals(torch.linalg.pinv, pinvx.pinv)
+
+
+def _pinv_hermitian(shape: Shape, cutoff: float) -> Rivals:
+    own, mine = (partial(f, hermitian=True) for f in (torch.linalg.pinv, pinvx.pinv))
+    return Rivals(own, mine)
 
 
 def _pinv_gradient(shape: Shape, cutoff: float) -> Rivals:
