@@ -1,0 +1,1 @@
+"""Where CuPy keeps what counts its copies to the host."""

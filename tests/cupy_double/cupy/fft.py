@@ -1,0 +1,1 @@
+"""Nothing: no test needs it, and array-api-compat imports it."""
