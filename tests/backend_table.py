@@ -69,6 +69,10 @@ class Backend:
             return str(error)
         if self.tag == "torch:cuda" and not module.cuda.is_available():
             return "PyTorch finds no CUDA device"
+        if self.tag == "torch:far":
+            import far_device
+
+            return far_device.missing()
         if self.tag == "cupy":
             try:
                 module.cuda.runtime.getDeviceCount()
@@ -86,7 +90,7 @@ class Backend:
 
     @property
     def device(self) -> str | None:
-        return "cuda" if self.tag == "torch:cuda" else None
+        return self.tag.partition(":")[2] if self.library == "torch" and ":" in self.tag else None
 
     def some(self, items: Sequence[T]) -> Sequence[T]:
         """All items, or one in eight where each shape costs seconds: a table has its best there."""
@@ -139,7 +143,10 @@ class Backend:
     def numpy(self, x: Any) -> Any:
         """Bring an array back, half types as float32."""
         if array_api_compat.is_torch_array(x):
-            x = x.detach().cpu().resolve_conj().resolve_neg()
+            import far_device
+
+            with far_device.reading():
+                x = x.detach().cpu().resolve_conj().resolve_neg()
         if array_api_compat.is_cupy_array(x):
             x = x.get()
         if str(x.dtype).rpartition(".")[2] in ("float16", "bfloat16"):
@@ -151,6 +158,8 @@ TABLE = (
     Backend("numpy", half=("float16",)),
     Backend("torch", half=("float16", "bfloat16")),
     Backend("torch:cuda", half=("float16", "bfloat16")),
+    # A device that nobody can read, in processes that ask for it (test_far_device.py).
+    Backend("torch:far", half=("float16", "bfloat16")),
     # With JAX's switch to 64 bits and without it.
     Backend(
         "jax",
