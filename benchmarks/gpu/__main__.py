@@ -175,9 +175,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--out",
         type=Path,
-        default=Path("gpu-proof"),
+        default=Path("build/gpu-proof"),
         metavar="DIR",
-        help="the folder of what was done (default: gpu-proof)",
+        help="the folder of what was done (default: build/gpu-proof)",
     )
     add(
         "--seconds",

@@ -43,6 +43,9 @@ class Recorder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.counted = False
+        if path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n"):
+            with path.open("a", encoding="utf-8") as file:
+                file.write("\n")  # the last line was cut when the process was ended
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Count the tests of this process."""

@@ -61,6 +61,8 @@ class Session:
     def resume(self, path: Path) -> None:
         """Learn from the cells in a file, and close those in which a process died."""
         cells, begun = read(path)
+        if path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n"):
+            self.file.write("\n")  # the last line was cut when the process was ended
         for cell in cells:
             self.done.add(cell.key)
             for side in ("own", "pinvx"):
