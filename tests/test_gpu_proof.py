@@ -311,6 +311,32 @@ def test_a_forecast_reaches_so_far_and_to_its_like():
         assert forecast.seconds(*other) is None
 
 
+def test_a_batch_is_tried_and_not_foreseen():
+    forecast = Forecast()
+    known = Slow(pinv, 1.0).measure(task("100*5x3"), forecast)
+    assert known.own_seconds == pytest.approx(100.0)
+    for compiles, seconds in ((False, 0.0), (True, pytest.approx(1000.0))):
+        library = Slow(pinv, 1.0)
+        library.compiles = compiles
+        larger = GpuCell("slow", "cpu", "pinv", "forward", "", "float64", "well", "1000*5x3")
+        assert cell.foreseen(library, forecast, "own", larger) == seconds
+
+
+def test_what_does_not_fit_is_left_out_and_the_rest_is_measured(tmp_path):
+    file = tmp_path / "cells.jsonl"
+    with file.open("a", encoding="utf-8") as lines:
+        session = run.Session(contender("numpy"), "cpu", lines, small=True)
+        for dtype in grid.DTYPES:
+            like = GpuCell("numpy", "cpu", "pinv", "forward", "", dtype, "well", "16x16")
+            session.forecast.learn("pinvx", like, 11.0)
+        assert session.run(time.monotonic() + 10) == run.OVER
+    found = {(c.shape, c.function, c.kind): c for c in run.read(file)[0]}
+    assert ("16x16", "pinv", "well") not in found
+    assert found["16x16", "lstsq", "well"].ratio
+    assert found["16x16", "pinv", "deficient"].ratio
+    assert found["40x16", "pinv", "well"].pinvx_failed.startswith("not called: about 1")
+
+
 def test_two_functions_take_turns_until_one_is_slow():
     clock = Slow(pinv, 0.0)
     calls = []

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from ..contenders import Contender, Match, contender, installed
 from . import matrices
-from .cell import GpuCell, measure, seconds_of
+from .cell import PATIENCE, GpuCell, foreseen, measure, seconds_of
 from .forecast import Forecast
 from .grid import Task, tasks
 from .operations import product
@@ -76,29 +76,28 @@ class Session:
     def run(self, end: float) -> int:
         """Measure what is not done yet; return the exit status."""
         self._write(about=self._about())
+        over = False
         for task in tasks(small=self.small):
-            wanted = [m for m in self._matches(task) if self._blank(m, task).key not in self.done]
-            if not wanted:
-                continue
-            if any(self._too_long(match, task, end) for match in wanted):
-                return OVER
-            try:
-                self._task(task, wanted, end)
-            except TimeoutError:
-                return OVER
-        return 0
+            blank = [m for m in self._matches(task) if self._blank(m, task).key not in self.done]
+            wanted = [match for match in blank if self._fits(match, task, end)]
+            over = over or len(wanted) < len(blank)
+            if time.monotonic() > end:
+                break
+            if wanted:
+                over = self._task(task, wanted, end) or over
+        return OVER if over else 0
 
-    def _task(self, task: Task, wanted: list[Match], end: float) -> None:
-        """Measure functions on one matrix."""
+    def _task(self, task: Task, wanted: list[Match], end: float) -> bool:
+        """Measure functions on one matrix; tell whether the time was over before the last."""
         try:
             arguments = self._arguments(task, wanted)
         except Exception as failure:  # for want of memory, say
             for match in wanted:
                 self._fail(self._blank(match, task), failure)
-            return
+            return False
         for match in wanted:
-            if self._too_long(match, task, end):
-                raise TimeoutError
+            if not self._fits(match, task, end):
+                return True
             blank = self._blank(match, task)
             self._write(begun=blank.to_dict())
             try:
@@ -107,6 +106,7 @@ class Session:
                 self._fail(blank, failure)
             else:
                 self._keep(cell)
+        return False
 
     def _arguments(self, task: Task, wanted: list[Match]) -> dict[str, list[Any]]:
         """Return the arrays for each function, and let a library compile for them."""
@@ -170,11 +170,13 @@ class Session:
             str(task.shape),
         )
 
-    def _too_long(self, match: Match, task: Task, end: float) -> bool:
-        """Tell whether the time would be over before a cell is measured."""
+    def _fits(self, match: Match, task: Task, end: float) -> bool:
+        """Tell whether there is time for a cell, as far as that can be foreseen."""
         cell = self._blank(match, task)
-        expected = [self.forecast.seconds(side, cell) or 0.0 for side in ("own", "pinvx")]
-        return time.monotonic() + max(expected) > end
+        sides = (foreseen(self.library, self.forecast, side, cell) for side in ("own", "pinvx"))
+        # What is foreseen to take too long is not called.
+        expected = sum(seconds for seconds in sides if seconds <= PATIENCE)
+        return time.monotonic() + expected <= end
 
     def _factors(self, task: Task) -> matrices.Factors:
         """Return the factors of a matrix: those of the last one, where only its dtype differs."""
