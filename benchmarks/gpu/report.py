@@ -52,7 +52,7 @@ def cells(folder: Path) -> list[GpuCell]:
 
 def _document(folder: Path) -> Iterator[str]:
     machine = _json(folder / "machine.json")
-    names = [gpu["name"] for gpu in machine.get("gpus", ())]
+    names = [gpu["name"] for gpu in machine.get("gpus", ())] or _devices(folder)
     yield f"# pinvx on {', '.join(names) or machine.get('cpu', 'a machine')}"
     yield ""
     yield from (f"- {line}" for line in _conditions(machine))
@@ -67,6 +67,17 @@ def _document(folder: Path) -> Iterator[str]:
             yield from ("", f"## {name.replace('-own', ' of the libraries’ own functions')}", "")
             yield (folder / f"{name}.md").read_text(encoding="utf-8").strip()
     yield from _benchmark(folder)
+
+
+def _devices(folder: Path) -> list[str]:
+    """Return what the libraries call their device, where the driver's own tool is missing."""
+    found = [
+        line["about"]["name"]
+        for library in LIBRARIES
+        for line in run.lines(folder / f"benchmark-{library}.jsonl")
+        if "about" in line
+    ]
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def _conditions(machine: dict[str, Any]) -> Iterator[str]:
