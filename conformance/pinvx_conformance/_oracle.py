@@ -1,4 +1,4 @@
-"""The truth about a recipe: pseudoinverse, rank, condition and least squares, none of it in floats.
+"""The truth about a recipe: pseudoinverse, rank and condition, none of it in floats.
 
 The pseudoinverse is rational as long as every non-zero singular value counts. Where the cutoff
 drops some, singular vectors are needed, which are not rational, and `_truncate` has them to
@@ -8,7 +8,7 @@ drops some, singular vectors are needed, which are not rational, and `_truncate`
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,6 +17,7 @@ from flint import fmpq
 
 from pinvx_conformance import _exact, _truncate
 from pinvx_conformance._bounds import eps_of
+from pinvx_conformance._compositions import hadamard_matrix
 from pinvx_conformance._recipe import Recipe
 
 
@@ -71,6 +72,8 @@ def truth(recipe: Recipe, dtype: str, rtol: float | None = None, atol: float = 0
     """Return the truth about the one matrix that `recipe` makes."""
     if recipe.name == "tiled":
         return _tiled(recipe, dtype, rtol, atol)
+    if recipe.name == "hadamard":
+        return _hadamard(recipe, dtype, rtol, atol)
     return truth_of(recipe.array(dtype), eps_of(dtype), rtol, atol)
 
 
@@ -148,43 +151,14 @@ def _tiled(recipe: Recipe, dtype: str, rtol: float | None, atol: float) -> Truth
     return Truth(recipe.array(dtype), x, one.rank, one.kappa, one.tail, one.ambiguous, one.exact)
 
 
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """The exact minimum-norm least-squares solution and what its error bound is made of."""
-
-    x: _exact.Split
-    residuals: Any
-    scale: float
-
-    def error(self, x: Any) -> float:
-        """‖x − A⁺b‖_F over its natural scale (`_bounds`), infinite where x has a NaN."""
-        if not np.all(np.isfinite(x)):
-            return float("inf")
-        wide = np.asarray(x, dtype=np.result_type(x.dtype, np.float64)).reshape(self.x.hi.shape)
-        difference = (_exact.scale(wide, -self.x.exponent) - self.x.hi) - self.x.lo
-        size = float(np.ldexp(self.scale, -self.x.exponent))
-        return float(np.linalg.norm(difference)) / (size or 1.0)
-
-
-@functools.lru_cache(maxsize=4096)
-def solution(
-    recipe: Recipe, dtype: str, rhs: Recipe, rtol: float | None = None, atol: float = 0.0
-) -> Solution:
-    """Return the exact minimum-norm minimiser of ‖Ax − b‖₂, column by column of `rhs`."""
-    known = truth(recipe, dtype, rtol, atol)
-    b = rhs.array(dtype)
-    b = b[:, None] if b.ndim == 1 else b
-    rational_b = _exact.rational(b)
-    a, pinv = known.exact
-    x = pinv * rational_b
-    r = rational_b - a * x
-    columns = b.shape[1]
-    table = r.tolist()
-    squares = [sum((row[j] ** 2 for row in table), fmpq(0)) for j in range(columns)]
-    residuals = np.asarray([_exact.nearest(q) for q in squares])
-    split = _exact.split(x, embedded=known.embedded)
-    norm_pinv = float(np.linalg.norm(known.x.value, 2)) if known.x.hi.size else 0.0
-    norm_r = float(np.sqrt(np.sum(residuals)))
-    norm_x = float(np.linalg.norm(split.value))
-    parts = known.kappa * (2 * norm_x + norm_pinv * norm_r)
-    return Solution(split, residuals, parts + norm_pinv * float(np.linalg.norm(b)))
+def _hadamard(recipe: Recipe, dtype: str, rtol: float | None, atol: float) -> Truth:
+    """(H ⊗ B)⁺ = H/k ⊗ B⁺ for the symmetric Hadamard matrix H of order k, a power of two."""
+    base, order = recipe.positional
+    lift = order**0.5  # the singular values of H ⊗ B are those of B times this, k times each
+    p = order * max(base.shape)
+    default = None if rtol is None and atol > 0 else p * eps_of(dtype)
+    one = truth(base, dtype, default if rtol is None else rtol, atol / lift)
+    h = hadamard_matrix(order)
+    hi, lo = np.kron(h, one.x.hi), np.kron(h, one.x.lo)
+    x = _exact.Split(hi, lo, one.x.exponent - (order.bit_length() - 1))
+    return replace(one, a=recipe.array(dtype), x=x, rank=order * one.rank)

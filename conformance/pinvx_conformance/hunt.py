@@ -26,8 +26,9 @@ from hypothesis import target as climb
 
 from pinvx_conformance import _bounds, _exact
 from pinvx_conformance import matrices as m
-from pinvx_conformance._oracle import solution, truth
+from pinvx_conformance._oracle import truth
 from pinvx_conformance._recipe import Recipe
+from pinvx_conformance._solution import solution
 from pinvx_conformance._targets import Target
 from pinvx_conformance._targets import target as target_of
 

@@ -23,8 +23,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pinvx_conformance import _exact
-from pinvx_conformance._recipe import Entries, Recipe, Stream, array_recipe, recipe
+from pinvx_conformance._compositions import (
+    adjoint,
+    batch,
+    block_diagonal,
+    hadamard,
+    image,
+    kronecker,
+    multiples,
+    poisoned,
+    scaled,
+    tiled,
+    weighted,
+)
+from pinvx_conformance._recipe import Entries, Stream, recipe
 
 __all__ = [
     "adjoint",
@@ -33,6 +45,7 @@ __all__ = [
     "diagonal",
     "graded",
     "growth",
+    "hadamard",
     "hermitian",
     "hidden",
     "hilbert",
@@ -43,6 +56,7 @@ __all__ = [
     "kronecker",
     "lauchli",
     "low_rank",
+    "multiples",
     "nearly_duplicated",
     "of_values",
     "one_column",
@@ -399,81 +413,4 @@ def _table(m: int, n: int, entry: Any) -> Any:
     for i in range(m):
         for j in range(n):
             out[i, j] = entry(i, j)
-    return out
-
-
-@array_recipe
-def scaled(dtype: str, a: Recipe, exponent: int) -> Any:
-    """A·2^exponent, which is exact while nothing over- or underflows."""
-    base = a.array(dtype)
-    if base.dtype.kind != "c":
-        return np.ldexp(base, exponent)
-    return (np.ldexp(base.real, exponent) + 1j * np.ldexp(base.imag, exponent)).astype(base.dtype)
-
-
-@array_recipe
-def weighted(dtype: str, a: Recipe, rows: tuple[int, ...], columns: tuple[int, ...]) -> Any:
-    """2^rowᵢ·A·2^columnⱼ, which is exact; the exponents repeat where there are too few."""
-    base = a.array(dtype)
-    m, n = base.shape
-    exponents = np.resize(rows, m)[:, None] + np.resize(columns, n)[None, :]
-    if base.dtype.kind != "c":
-        return np.ldexp(base, exponents)
-    both = np.ldexp(base.real, exponents) + 1j * np.ldexp(base.imag, exponents)
-    return both.astype(base.dtype)
-
-
-@array_recipe
-def tiled(dtype: str, a: Recipe, copies: int) -> Any:
-    """`copies` copies of A below each other: very many rows, and still an exact pseudoinverse."""
-    return np.tile(a.array(dtype), (copies, 1))
-
-
-@array_recipe
-def adjoint(dtype: str, a: Recipe) -> Any:
-    """The conjugate transpose: what is hard for its columns becomes so for its rows."""
-    return np.conj(np.ascontiguousarray(np.swapaxes(a.array(dtype), -1, -2)))
-
-
-@array_recipe
-def block_diagonal(dtype: str, *blocks: Recipe) -> Any:
-    """Blocks along the diagonal, zeros elsewhere."""
-    arrays = [block.array(dtype) for block in blocks]
-    corners = np.cumsum([(0, 0), *(a.shape for a in arrays)], axis=0)
-    out = np.zeros(corners[-1], dtype=arrays[0].dtype)
-    for (i, j), a in zip(corners, arrays, strict=False):
-        out[i : i + a.shape[0], j : j + a.shape[1]] = a
-    return out
-
-
-@array_recipe
-def kronecker(dtype: str, a: Recipe, b: Recipe) -> Any:
-    """A ⊗ B for a real B: every entry is one product, rounded once."""
-    first, second = a.array(dtype), b.array(dtype)
-    return np.kron(first, np.real(second))
-
-
-@array_recipe
-def image(dtype: str, a: Recipe, x: Recipe) -> Any:
-    """A·x, computed exactly and rounded once: right-hand sides that leave nothing over."""
-    (left, i), (right, j) = (_exact.integral(one.array(dtype)) for one in (a, x))
-    entries = [int(v) / (1 << i + j) for v in (left * right).entries()]
-    product = np.asarray(entries, dtype="float64").reshape(left.nrows(), right.ncols())
-    if np.dtype(dtype).kind == "c":
-        m, n = (size // 2 for size in product.shape)
-        product = product[:m, :n] + 1j * product[m:, :n]
-    return product.astype(dtype)
-
-
-@array_recipe
-def batch(dtype: str, *items: Recipe) -> Any:
-    """A stack of matrices of one shape."""
-    return np.stack([item.array(dtype) for item in items])
-
-
-@array_recipe
-def poisoned(dtype: str, a: Recipe, value: str = "nan", row: int = 0, column: int = 0) -> Any:
-    """A with one entry replaced by "nan", "inf" or "-inf"."""
-    out = a.array(dtype)
-    out[..., row, column] = float(value)
     return out

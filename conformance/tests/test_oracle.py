@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from flint import fmpq, fmpq_mat
 from pinvx_conformance import _calculus, _exact, _penrose, matrices
-from pinvx_conformance._oracle import solution, truth, truth_of
+from pinvx_conformance._oracle import truth, truth_of
+from pinvx_conformance._solution import solution, solution_of
 
 MATRICES = [
     matrices.integers(5, 3),
@@ -103,9 +104,73 @@ def test_least_squares_is_minimal_and_of_minimum_norm(recipe):
     exact = solution(recipe, dtype_of(recipe), rhs)
     expected = known.x.value @ rhs.array(dtype_of(recipe))
     assert exact.error(expected) < 1e-12
-    r = rhs.array(dtype_of(recipe)) - known.a @ exact.x.value
+    r = rhs.array(dtype_of(recipe)) - known.a @ exact.value
     squares = np.sum(np.abs(r) ** 2, axis=0)
     assert exact.residuals == pytest.approx(squares, abs=1e-6)
+
+
+@pytest.mark.parametrize("exponents", [(0, 0), (-1000, -1000), (900, 1000), (-60, 940)])
+def test_the_solution_scales_where_the_pseudoinverse_cannot_be_represented(exponents):
+    base, rhs = matrices.low_rank(5, 4, 2), matrices.integers(5, 2, seed=9)
+    one = solution(base, "float64", rhs)
+    k, j = exponents
+    other = solution(matrices.scaled(base, k), "float64", matrices.scaled(rhs, j))
+    assert other.error(np.ldexp(one.value, j - k)) == one.error(one.value) < 1e-16
+    assert np.array_equal(other.squares, one.squares)
+
+
+def test_columns_of_a_right_hand_side_are_judged_each_at_its_scale():
+    a, rhs = matrices.integers(5, 3), matrices.integers(5, 2, seed=9)
+    uneven = matrices.weighted(rhs, (0,), (0, -400))
+    exact = solution(a, "float64", uneven)
+    x = exact.value
+    assert exact.error(x) < 1e-16
+    x[:, 1] *= 1 + 1e-6
+    assert exact.errors(x)[0] < 1e-16
+    assert exact.errors(x)[1] > 1e-9
+    right = exact.residuals
+    assert np.all(exact.residual_units(right * (1 + 1e-14), 1e-15) < 1)
+    assert exact.residual_units(2 * right, 1e-15)[0] > 1e9
+    assert np.all(exact.residual_units([np.nan, np.nan], 1e-15) == np.inf)
+
+
+def test_residuals_are_not_judged_where_they_cannot_be_represented():
+    tiny = matrices.scaled(matrices.integers(5, 2, seed=9), -600)
+    exact = solution(matrices.integers(5, 3), "float64", tiny)
+    units = exact.residual_units(np.zeros(2), 1e-15)
+    assert np.all(units == 0)
+    assert np.all(exact.residual_units(np.full(2, np.nan), 1e-15) == np.inf)
+
+
+@pytest.mark.parametrize(("field", "rank"), [("real", 3), ("complex", 2)])
+def test_hadamard_products_are_judged_like_the_matrix_that_they_are(field, rank):
+    dtype = "complex128" if field == "complex" else "float64"
+    base = matrices.low_rank(5, 3, rank, field=field)
+    rhs = matrices.integers(5, 2, field=field, seed=9)
+    large, columns = matrices.hadamard(base, 4), matrices.multiples(rhs, 4)
+    direct = truth_of(large.array(dtype), 2.0**-52)
+    known = truth(large, dtype)
+    assert known.error(direct.x.value) < 1e-15
+    assert (known.rank, known.kappa) == (direct.rank, pytest.approx(direct.kappa))
+    expected = solution_of(direct, columns.array(dtype))
+    exact = solution(large, dtype, columns)
+    assert exact.error(expected.value) < 1e-15
+    for name in ("squares", "scales", "moves"):
+        scaled = np.ldexp(getattr(exact, name), exact.b_exponents)
+        other = np.ldexp(getattr(expected, name), expected.b_exponents)
+        assert scaled == pytest.approx(other) or name != "moves"
+    assert exact.residuals == pytest.approx(expected.residuals)
+    assert exact.scale == pytest.approx(expected.scale)
+
+
+@pytest.mark.parametrize("kind", ["pinv_jvp", "pinv_vjp"])
+def test_derivatives_of_hadamard_products_are_the_formulas(kind):
+    base, side = matrices.low_rank(5, 3, 2), (3, 5) if kind == "pinv_vjp" else (5, 3)
+    large, direction = (matrices.hadamard(r, 4) for r in (base, matrices.integers(*side, seed=9)))
+    found = _calculus.derivative(kind, large, "float64", direction).value
+    pair = _exact.pinv_of(large.array("float64"))[:2]
+    formula = _calculus.FORMULAS[kind](*pair, _exact.rational(direction.array("float64")))
+    assert found == pytest.approx(_exact.split(formula, embedded=False).value)
 
 
 H = fmpq(1, 2**30)

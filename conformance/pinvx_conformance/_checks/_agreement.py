@@ -24,7 +24,8 @@ from pinvx_conformance._check import (
     worst,
 )
 from pinvx_conformance._checks._lstsq import rhs_of
-from pinvx_conformance._oracle import Truth, solution, truth
+from pinvx_conformance._oracle import Truth, truth
+from pinvx_conformance._solution import solution
 from pinvx_conformance._targets import Cutoff, Target
 
 

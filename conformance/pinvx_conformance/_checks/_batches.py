@@ -10,8 +10,9 @@ import numpy as np
 from pinvx_conformance import _bounds, _evaluate, _gallery
 from pinvx_conformance import matrices as m
 from pinvx_conformance._check import Case, Measurement, check, expect, worst
-from pinvx_conformance._oracle import solution, truth
+from pinvx_conformance._oracle import truth
 from pinvx_conformance._recipe import Recipe
+from pinvx_conformance._solution import solution
 from pinvx_conformance._targets import Target
 
 

@@ -12,7 +12,8 @@ from pinvx_conformance import matrices as m
 from pinvx_conformance._check import Case, Measurement, check, worst
 from pinvx_conformance._checks._batches import large, mixed
 from pinvx_conformance._checks._derivatives import direction, distance
-from pinvx_conformance._oracle import solution, truth
+from pinvx_conformance._oracle import truth
+from pinvx_conformance._solution import solution
 from pinvx_conformance._targets import Target
 
 SHAPE = (12, 5)
