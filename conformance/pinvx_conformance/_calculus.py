@@ -14,10 +14,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from pinvx_conformance import _exact
-from pinvx_conformance._compositions import hadamard_matrix
 from pinvx_conformance._oracle import truth
 from pinvx_conformance._recipe import Recipe
 
@@ -99,25 +96,17 @@ def lstsq_vjp(system: System, g: Matrix, weights: Matrix) -> tuple[Matrix, Matri
 @functools.lru_cache(maxsize=2048)
 def derivative(kind: str, recipe: Recipe, dtype: str, *directions: Recipe) -> _exact.Split:
     """Evaluate "pinv_jvp", "pinv_vjp" or "pinv_vjp_jvp" at a recipe, and read it back."""
-    if recipe.name == "hadamard":
-        return _of_hadamard(kind, recipe, dtype, *directions)
     known = truth(recipe, dtype)
     rational = [_exact.rational(d.array(dtype)) for d in directions]
     return _exact.split(FORMULAS[kind](*known.exact, *rational), embedded=known.embedded)
 
 
-def _of_hadamard(kind: str, recipe: Recipe, dtype: str, *directions: Recipe) -> _exact.Split:
-    """(H ⊗ B)⁺ = H/k ⊗ B⁺ moves like B⁺ while B moves, so directions are H ⊗ dB, too."""
-    base, order = recipe.positional
-    one = derivative(kind, base, dtype, *(d.positional[0] for d in directions))
-    h = hadamard_matrix(order)
-    log2 = order.bit_length() - 1
-    return _exact.Split(np.kron(h, one.hi), np.kron(h, one.lo), one.exponent - log2)
-
-
 def system(recipe: Recipe, dtype: str, rhs: Recipe) -> System:
     """Return the rational least-squares problem of two recipes."""
-    a, pinv = truth(recipe, dtype).exact
-    b = _exact.rational(rhs.array(dtype))
+    return system_of(*truth(recipe, dtype).exact, _exact.rational(rhs.array(dtype)))
+
+
+def system_of(a: Matrix, pinv: Matrix, b: Matrix) -> System:
+    """Return the least-squares problem of A, A⁺ and b, in whatever numbers these are."""
     x = pinv * b
     return System(a, pinv, b, x, b - a * x)

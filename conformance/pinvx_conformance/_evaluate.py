@@ -64,12 +64,16 @@ def _checked(target: Target, x: Any, given: Any) -> Any:
 def _lstsq(
     target: Target, recipe: Recipe, dtype: str, rhs: Recipe, options: tuple[tuple[str, Any], ...]
 ) -> Solved:
-    assert target.lstsq is not None  # the check needs "lstsq", so there is one
     a = target.library.asarray(recipe.array(dtype), dtype)
     b = target.library.asarray(rhs.array(dtype), dtype)
     with target.library.quiet():
-        solved = target.lstsq(a, b, **dict(options))
-    return Solved(*map(functools.partial(_back, target), solved))
+        return solved(target, a, b, **dict(options))
+
+
+def solved(target: Target, a: Any, b: Any, **options: Any) -> Solved:
+    """Return the target's lstsq of two arrays of its library, as NumPy arrays."""
+    assert target.lstsq is not None  # the check needs "lstsq", so there is one
+    return Solved(*map(functools.partial(_back, target), target.lstsq(a, b, **options)))
 
 
 def _back(target: Target, value: Any) -> Any:

@@ -52,8 +52,9 @@ class Solution:
 
     @property
     def residuals(self) -> Any:
-        """‖b − Ax‖² of each column."""
-        return np.ldexp(self.squares, 2 * self.b_exponents)
+        """‖b − Ax‖² of each column, infinite or zero where it cannot be represented."""
+        with np.errstate(all="ignore"):
+            return np.ldexp(self.squares, 2 * self.b_exponents)
 
     @property
     def scale(self) -> float:

@@ -55,7 +55,7 @@ def lstsq_vjp(a, b, g, weights=None, **options):
     work, columns, dtype, is_vector = right.equations(a, b, "lstsq_vjp")
     cuts = right.Cutoffs(work, "lstsq_vjp", *_tolerances(options))
     batch = np.broadcast_shapes(work.shape[:-2], columns.shape[:-2])
-    g = (g[:, None] if is_vector else g).astype(work.dtype)
+    g = (g[..., None] if is_vector else g).astype(work.dtype)
     if weights is None:
         weights = np.zeros((*batch, columns.shape[-1]))
     weights = np.reshape(weights, (*batch, columns.shape[-1])).astype(np.finfo(work.dtype).dtype)

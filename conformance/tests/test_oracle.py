@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flint import fmpq, fmpq_mat
 from pinvx_conformance import _calculus, _exact, _penrose, matrices
+from pinvx_conformance._moves import moves
 from pinvx_conformance._oracle import truth, truth_of
 from pinvx_conformance._solution import solution, solution_of
 
@@ -163,14 +164,30 @@ def test_hadamard_products_are_judged_like_the_matrix_that_they_are(field, rank)
     assert exact.scale == pytest.approx(expected.scale)
 
 
-@pytest.mark.parametrize("kind", ["pinv_jvp", "pinv_vjp"])
-def test_derivatives_of_hadamard_products_are_the_formulas(kind):
-    base, side = matrices.low_rank(5, 3, 2), (3, 5) if kind == "pinv_vjp" else (5, 3)
-    large, direction = (matrices.hadamard(r, 4) for r in (base, matrices.integers(*side, seed=9)))
-    found = _calculus.derivative(kind, large, "float64", direction).value
-    pair = _exact.pinv_of(large.array("float64"))[:2]
-    formula = _calculus.FORMULAS[kind](*pair, _exact.rational(direction.array("float64")))
-    assert found == pytest.approx(_exact.split(formula, embedded=False).value)
+@pytest.mark.parametrize("rank", [2, 3])
+def test_derivatives_of_hadamard_products_are_the_formulas(rank):
+    base, rhs = matrices.low_rank(5, 3, rank), matrices.integers(5, 2, seed=9)
+    large, columns = matrices.hadamard(base, 4), matrices.multiples(rhs, 4)
+    found = moves(large, "float64", columns)
+    a, x, _ = _exact.pinv_of(large.array("float64"))
+    system = _calculus.system_of(a, x, _exact.rational(columns.array("float64")))
+    da, cotangent, g, db = (_exact.rational(found.given[k]) for k in ("da", "G", "g", "db"))
+    weights = _exact.rational(np.diag(found.given["weights"]))
+    nothing = [_exact.rational(0 * found.given["g"]), _exact.rational(np.zeros((2, 2)))]
+    dx, half = _calculus.lstsq_jvp(system, da, db)
+    by_x = _calculus.lstsq_vjp(system, g, nothing[1])
+    by_r = _calculus.lstsq_vjp(system, nothing[0], weights)
+    exact = {
+        "dX": _calculus.pinv_jvp(a, x, da), "A by X": _calculus.pinv_vjp(a, x, cotangent),
+        "dx": dx, "A by x": by_x[0], "b by x": by_x[1],
+        "A by residuals": by_r[0], "b by residuals": by_r[1],
+    }  # fmt: skip
+    for name, value in exact.items():
+        value = _exact.split(value, embedded=False).value
+        assert found.values[name] == pytest.approx(value, abs=1e-9), name
+        assert found.sizes[name] >= np.linalg.norm(value)
+    squares = 2 * np.diag(_exact.split(half, embedded=False).value)
+    assert found.values["dresiduals"] == pytest.approx(squares)
 
 
 H = fmpq(1, 2**30)

@@ -69,6 +69,8 @@ class Library:
         Whether arrays can be written to, as `out` is.
     host_reads : callable or None
         A context manager that counts values read back to the host.
+    compiles : bool
+        Whether a new shape costs seconds: then the quick choice has few.
     quiet : callable
         A context without the warnings that are the library's own business.
     lacks : mapping of str to str
@@ -92,6 +94,7 @@ class Library:
     global_state: Callable[[], Any] = _no_state
     writeable: bool = True
     host_reads: Callable[[], contextlib.AbstractContextManager[list[str]]] | None = None
+    compiles: bool = False
     quiet: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
     synchronize: Callable[[Any], Any] = _no_wait
     lacks: Mapping[str, str] = field(default_factory=dict)

@@ -41,6 +41,7 @@ def describe(name: str) -> Library:
         },
         global_state=_state,
         writeable=False,
+        compiles=True,
         synchronize=lambda x: x.block_until_ready(),
         lacks={
             "subnormals": "XLA flushes subnormal numbers to zero",

@@ -36,16 +36,20 @@ def describe(name: str) -> Library:
 
 
 def _layouts(_library: Library, a: Any) -> dict[str, Any]:
+    if a.ndim == 0:
+        return dict.fromkeys(("read-only", "Fortran order", "strided", "negative strides"), a)
     frozen = a.copy()
     frozen.flags.writeable = False
-    big = np.zeros((2 * a.shape[0], 2 * a.shape[1]), dtype=a.dtype)
-    big[::2, ::2] = a
-    backwards = a[::-1, ::-1].copy()
+    inner = min(a.ndim, 2)
+    skips = (..., *(slice(None, None, 2),) * inner)
+    backwards = (..., *(slice(None, None, -1),) * inner)
+    big = np.zeros((*a.shape[:-inner], *(2 * n for n in a.shape[-inner:])), dtype=a.dtype)
+    big[skips] = a
     return {
         "read-only": frozen,
         "Fortran order": np.asfortranarray(a),
-        "strided": big[::2, ::2],
-        "negative strides": backwards[::-1, ::-1],
+        "strided": big[skips],
+        "negative strides": a[backwards].copy()[backwards],
         "broadcast": np.broadcast_to(a, (3, *a.shape)),
     }
 

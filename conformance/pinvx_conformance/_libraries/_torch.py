@@ -87,11 +87,14 @@ def _export(f: Callable[[Any], Any], a: Any) -> Any:
 
 def _layouts(library: Library, a: Any) -> dict[str, Any]:
     x = library.asarray(a)
-    big = torch.zeros(2 * a.shape[0], 2 * a.shape[1], dtype=x.dtype, device=x.device)
-    big[::2, ::2] = x
+    inner = min(a.ndim, 2)
+    skips = (..., *(slice(None, None, 2),) * inner)
+    sizes = (*a.shape[: a.ndim - inner], *(2 * n for n in a.shape[a.ndim - inner :]))
+    big = torch.zeros(sizes, dtype=x.dtype, device=x.device)
+    big[skips] = x
     layouts = {
-        "transposed view": x.mT.contiguous().mT,
-        "strided": big[::2, ::2],
+        "transposed view": x.mT.contiguous().mT if a.ndim > 1 else x,
+        "strided": big[skips],
         "expanded": x.expand(3, *x.shape),
         "requires grad": x.clone().requires_grad_(),
     }
