@@ -67,3 +67,13 @@ def unit(shape: tuple[int, ...], dtype: str, kappa: float) -> float:
     p = max(*shape[-2:], 1)
     rounding = stored_eps(dtype) if dtype in _STORED else 0.0
     return p * eps_of(dtype) * max(kappa, 1.0) + rounding
+
+
+def rounded(value: float, bound: float, dtype: str) -> float:
+    """Return a bound with one rounding to a half type on top, of a result as large as `value`."""
+    return bound + (_STORED[dtype] * value if dtype in _STORED else 0.0)
+
+
+def computed_unit(shape: tuple[int, ...], dtype: str, kappa: float) -> float:
+    """p·eps·κ in the dtype computed in, without the rounding of what is stored."""
+    return max(*shape[-2:], 1) * eps_of(dtype) * max(kappa, 1.0)

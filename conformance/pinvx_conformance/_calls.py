@@ -11,7 +11,7 @@ import numpy as np
 from pinvx_conformance._check import expect
 from pinvx_conformance._company import Situation
 from pinvx_conformance._moves import real_of
-from pinvx_conformance._recipe import Recipe
+from pinvx_conformance._recipe import CARRIER, Recipe
 from pinvx_conformance._targets import Target
 
 Place = tuple[int, ...]
@@ -79,6 +79,8 @@ class Arguments:
 
     def matrix(self, array: Any) -> Any:
         """Return a NumPy array as one of the library, in the layout of the situation."""
+        if not self.situation.a_as_well:
+            return self.lib.asarray(array, self.dtype)
         return self._placed(array, self.dtype)
 
     def other(self, array: Any, *, real: bool = False) -> Any:
@@ -96,7 +98,8 @@ class Arguments:
         s, found = self.situation, {}
         for name, value, each in (("rtol", s.rtol, call.rtol), ("atol", s.atol, call.atol)):
             if isinstance(value, tuple):
-                table = np.asarray(each, dtype=real_of(self.computed))
+                real = real_of(self.computed)
+                table = np.asarray(each, dtype=CARRIER.get(real, real))
                 found[name] = self.lib.asarray(table)
             elif value is not None:
                 found[name] = value
@@ -117,9 +120,9 @@ class Arguments:
         return found if several else found[None]
 
     def expect_dtype(self, found: Any, wanted: str, name: str) -> None:
-        """Raise unless a result has the dtype that the inputs ask for."""
-        if wanted not in self.lib.half:
-            expect(str(found.dtype) == wanted, f"{name} has dtype {found.dtype}, not {wanted}")
+        """Raise unless a result of the library has the dtype that the inputs ask for."""
+        dtype = self.lib.dtype_name(found)
+        expect(dtype == wanted, f"{name} has dtype {dtype}, not {wanted}")
 
     def expect_untouched(self, given: Any, before: Any) -> None:
         """Raise if a call modified its input."""

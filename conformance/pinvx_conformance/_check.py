@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pinvx_conformance._recipe import Recipe
@@ -87,21 +87,26 @@ def worst(measurements: Iterable[Measurement]) -> Measurement:
 
 
 class ViolationError(AssertionError):
-    """A broken promise. The message names promise, target, recipe, figures and bound."""
+    """A broken promise. The message names promise, target, recipe, figures and bound.
 
-    def __init__(self, message: str, measurement: Measurement | None = None) -> None:
+    `promise` is named where it is not the one whose check found this.
+    """
+
+    def __init__(
+        self, message: str, measurement: Measurement | None = None, promise: str | None = None
+    ) -> None:
         super().__init__(message)
-        self.measurement = measurement
+        self.measurement, self.promise = measurement, promise
 
 
 class NotApplicableError(Exception):
     """The target declares that it does not claim what is checked here."""
 
 
-def expect(condition: object, message: str) -> None:
+def expect(condition: object, message: str, promise: str | None = None) -> None:
     """Raise `ViolationError` unless the condition holds."""
     if not condition:
-        raise ViolationError(message)
+        raise ViolationError(message, promise=promise)
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,8 @@ def judge(target: Target, one: Check, case: Case) -> Outcome:
     except NotApplicableError as reason:
         return outcome("n/a", str(reason))
     except ViolationError as violation:
+        one = replace(one, promise=violation.promise or one.promise)
+        common["promise"] = one.promise
         text = explain(target, one, case, str(violation), violation.measurement)
         return outcome("fail", text, violation.measurement)
     except Exception as error:

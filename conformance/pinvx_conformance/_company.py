@@ -20,12 +20,16 @@ from pinvx_conformance._recipe import Recipe
 ORDER = 16  # of the Hadamard matrix that makes a large matrix of a small one
 # Beyond the 32, 64, 128 and 256 rows and columns at which blocks end.
 LARGE = ((320, 80), (80, 320), (288, 288))
-RTOL = 2.0**-10
+RTOL = 2.0**-6
+SMALL = 2.0**-8  # a singular value that RTOL drops and the default cutoff does not
+FIVE = 5  # matrices in a company
 
 # The functions, by the names of their checks; "hermitian" and "singular_values" are options.
 PLAIN = ("pinv", "lstsq")
 VALUES = ("pinv", "hermitian", "lstsq", "singular_values")
 FORMS = ("pinv_jvp", "pinv_vjp", "lstsq_jvp", "lstsq_vjp")
+# The same derivatives by the library's automatic differentiation.
+AUTOMATIC = ("pinv_forward", "pinv_reverse", "lstsq_forward", "lstsq_reverse")
 EVERY = VALUES + FORMS
 OF_B = ("lstsq", "singular_values", "lstsq_jvp", "lstsq_vjp")
 
@@ -37,12 +41,14 @@ class Company:
     Attributes
     ----------
     values : tuple of Recipe
-        For `pinv` and `lstsq`: of full rank, deficient, a singular value just above the cutoff
-        and one just below it.
+        For `pinv` and `lstsq`: of full rank, deficient, with a singular value just above the
+        cutoff, with one just below it, and not finite.
     smooth : tuple of Recipe
-        For derivatives: full rank and deficient, with no singular value near the cutoff.
+        For derivatives, with no singular value near the cutoff: deficient, two with a small
+        singular value, of full rank, and not finite.
     hermitian : tuple of Recipe
-        For hermitian=True; empty where the shape is not square. The lower triangle counts.
+        For hermitian=True, like `values`; empty where the shape is not square. The lower triangle
+        counts.
     """
 
     values: tuple[Recipe, ...]
@@ -53,6 +59,11 @@ class Company:
         """Return the company with item i replaced by change(i, item)."""
         parts = (self.values, self.smooth, self.hermitian)
         return Company(*(tuple(change(i, r) for i, r in enumerate(p)) for p in parts))
+
+    def part(self, *places: int) -> Company:
+        """Return the company of the items at some places."""
+        parts = (self.values, self.smooth, self.hermitian)
+        return Company(*(tuple(p[i] for i in places if p) for p in parts))
 
     def repeated(self, count: int) -> Company:
         """Return the items again and again, `count` in all."""
@@ -74,26 +85,50 @@ def near_the_cutoff(p: int, dtype: str) -> tuple[float, float]:
 def _diagonals(shape: tuple[int, int], dtype: str, p: int) -> tuple[Recipe, Recipe]:
     """Return a deficient matrix with a value just above the cutoff, and one with a value below."""
     above, below = near_the_cutoff(p, dtype)
+    return _diagonal(shape, dtype, 0.0, above), _diagonal(shape, dtype, 0.25, below)
+
+
+def _diagonal(shape: tuple[int, int], dtype: str, third: float, last: float) -> Recipe:
     # Half types hold these where they are multiplied by 2^10.
     unit = 2.0**10 if dtype in ("float16", "bfloat16") else 1.0
-    return tuple(  # type: ignore[return-value]  # there are two
-        m.diagonal(tuple(unit * v for v in values), *shape)
-        for values in ((1.0, 0.5, 0.0, 0.125, above), (1.0, 0.5, 0.25, 0.125, below))
-    )
+    values = (1.0, 0.5, third, 0.125, last)
+    return m.diagonal(tuple(unit * v for v in values), *shape)
+
+
+def tolerances(shape: tuple[int, int], dtype: str, count: int) -> tuple[float, ...]:
+    """Return an rtol for each item of a company, or of the company again and again.
+
+    Each changes what counts: the second value for derivatives, the third and the fourth for all.
+    """
+    above, below = near_the_cutoff(max(shape), dtype)
+    return tuple((RTOL, RTOL, above / 8, below / 2, RTOL)[i % FIVE] for i in range(count))
 
 
 def company(shape: tuple[int, int], dtype: str) -> Company:
-    """Return four matrices of one shape, both sides of which are at least 5."""
+    """Return five matrices of one shape, both sides of which are at least 5."""
     field = field_of(dtype)
     # Small integers: half types hold them, and exact derivatives take no time.
-    full, other = (m.integers(*shape, bound=4, field=field, seed=k) for k in (23, 24))
-    hermitian = _hermitian(shape[0], dtype) if _is_floating(dtype) else (full, other)
-    deficient, lowest = (m.low_rank(*shape, r, bound=2, field=field, seed=22) for r in (3, 1))
-    diagonals = _diagonals(shape, dtype, max(shape))
+    full = m.integers(*shape, bound=4, field=field, seed=23)
+    deficient = m.low_rank(*shape, 3, bound=2, field=field, seed=22)
+    square = _hermitian(shape[0], dtype) if _is_floating(dtype) else (full, m.zeros(*shape))
+    return _completed(shape, dtype, max(shape), full, deficient, square)
+
+
+def _completed(
+    shape: tuple[int, int],
+    dtype: str,
+    p: int,
+    full: Recipe,
+    deficient: Recipe,
+    hermitian: tuple[Recipe, Recipe],
+) -> Company:
+    """Add what diagonals show, and a NaN."""
+    diagonals, small = _diagonals(shape, dtype, p), _diagonal(shape, dtype, 0.25, SMALL)
+    nan = m.poisoned(full, "nan", 0, 0)
     return Company(
-        (full, deficient, *diagonals),
-        (full, deficient, other, lowest),
-        (*hermitian, *diagonals) if shape[0] == shape[1] else (),
+        (full, deficient, *diagonals, nan),
+        (deficient, small, small, full, nan),
+        (*hermitian, *diagonals, nan) if shape[0] == shape[1] else (),
     )
 
 
@@ -112,70 +147,73 @@ def _hermitian(n: int, dtype: str) -> tuple[Recipe, Recipe]:
 
 
 def large(shape: tuple[int, int], dtype: str) -> Company:
-    """Return four matrices beyond the size of a block: Hadamard products of small ones."""
-    rows, columns = small = (shape[0] // ORDER, shape[1] // ORDER)
-    field = field_of(dtype)
-    smooth = (m.integers(*small, field=field, seed=23), m.low_rank(*small, 3, field=field, seed=22))
-    diagonals = _diagonals(small, dtype, max(shape))
-    hermitian = (*_hermitian(rows, dtype), *diagonals) if rows == columns else ()
-    items = Company((*smooth, *diagonals), smooth, hermitian)
+    """Return five matrices beyond the size of a block: Hadamard products of small ones."""
+    small, field = (shape[0] // ORDER, shape[1] // ORDER), field_of(dtype)
+    full = m.integers(*small, field=field, seed=23)
+    deficient = m.low_rank(*small, 3, field=field, seed=22)
+    square = _hermitian(small[0], dtype)
+    items = _completed(small, dtype, max(shape), full, deficient, square)
     return items.changed(lambda _, item: m.hadamard(item, ORDER))
 
 
 def around_rtol(shape: tuple[int, int], dtype: str) -> Company:
     """Return matrices with a singular value beside `RTOL` times the largest."""
-    field = field_of(dtype)
-    near = [
-        m.of_values(*shape, (1.0, 0.5, 0.25, 0.125, RTOL * (1 + sign * 2.0**-6)), field=field)
-        for sign in (1, -1)
-    ]
-    full, deficient, *_ = company(shape, dtype).values
-    items = (near[0], near[1], full, deficient)
+    field, signs = field_of(dtype), (1, -1)
+    ends = [RTOL * (1 + sign * 2.0**-6) for sign in signs]
+    near = [m.of_values(*shape, (1.0, 0.5, 0.25, 0.125, end), field=field) for end in ends]
+    full, deficient, *_, nan = company(shape, dtype).values
+    items = (near[0], near[1], full, deficient, nan)
     if shape[0] != shape[1]:
         return Company(items, items)
     rest = (1.0, -0.5, 0.25, 0.125, -0.75)[: shape[0] - 1]
-    mixed = [m.hermitian((*rest, RTOL * (1 + s * 2.0**-6)), field=field) for s in (1, -1)]
-    return Company(items, items, (*mixed, *_hermitian(shape[0], dtype)))
+    mixed = [m.hermitian((*rest, end), field=field) for end in ends]
+    return Company(items, items, (*mixed, *_hermitian(shape[0], dtype), nan))
 
 
 def thin(shape: tuple[int, int], dtype: str) -> Company:
-    """Return matrices of one row or one column, one of them zero."""
+    """Return matrices of one row or one column, one of them zero, one not finite."""
     field = field_of(dtype)
-    items = tuple(m.integers(*shape, field=field, seed=k) for k in (25, 26))
-    return Company((*items, m.zeros(*shape)), items, items if shape == (1, 1) else ())
+    first, second = (m.integers(*shape, field=field, seed=k) for k in (25, 26))
+    items = (first, m.zeros(*shape), second, first, m.poisoned(second, "nan", 0, 0))
+    return Company(items, items, items if shape == (1, 1) else ())
+
+
+# For ill-conditioned matrices: drops the third of their values, and not the second.
+FINE_RTOL = 2.0**-30
 
 
 def ill_conditioned(shape: tuple[int, int], dtype: str) -> Company:
-    """Return matrices of full rank with κ = 10⁵ and 10⁸, and two that need the cutoff."""
-    field = field_of(dtype)
-    items = tuple(m.spectrum(*shape, kappa=k, field=field, seed=27) for k in (1e5, 1e8))
-    diagonals = _diagonals(shape, dtype, max(shape))
-    values = (1.0, -0.5, 0.25, 0.125, -1e-3, 1e-7)
-    hermitian = (m.hermitian(values[-shape[0] :], field=field), *diagonals)
-    square = shape[0] == shape[1]
-    return Company((*items, *diagonals), (items[0],), hermitian if square else ())
+    """Return matrices with κ beyond 1/√eps, two of them with values on both sides of cutoffs."""
+    field, square = field_of(dtype), shape[0] == shape[1]
+    full = m.spectrum(*shape, kappa=1e8, field=field, seed=27)
+    _, below = near_the_cutoff(max(shape), dtype)
+    graded = m.diagonal((1.0, 2.0**-27, 2.0**-36, 0.0, below), *shape)
+    items = (full, graded, graded, m.poisoned(full, "nan", 0, 0))
+    if not square:
+        return Company(items, items)
+    values = (1.0, -0.5, 0.25, 0.125, -1e-3, 1e-8)
+    first = m.hermitian(values[-shape[0] :], field=field)
+    return Company(items, items, (first, *items[1:]))
 
 
 def integers(shape: tuple[int, int], dtype: str) -> Company:
     """Return matrices that a dtype of integers, or of booleans, holds."""
+    square = shape[0] == shape[1]
     if dtype in ("uint8", "bool"):  # no signs
         n = min(shape)
-        corner = m.diagonal((1.0,) * (n - 1), *shape)
-        ones = m.lauchli(n, mu=1.0, rows=shape[0]) if shape[0] > n else m.jordan(n)
-        ones = ones if shape[0] >= shape[1] else m.adjoint(m.lauchli(n, mu=1.0, rows=shape[1]))
-        return Company((ones, corner), (ones, corner), (ones, corner) if len({*shape}) == 1 else ())
-    full, deficient, other, lowest = company(shape, dtype).smooth
+        ones = m.adjoint(m.jordan(n)) if square else m.lauchli(n, mu=1.0, rows=max(shape))
+        ones = ones if shape[0] >= shape[1] else m.adjoint(ones)
+        values = (255.0, 128.0, 64.0, 0.0, 1.0) if dtype == "uint8" else (1.0,) * (n - 1)
+        both = m.diagonal(values, *shape)
+        return Company(*((ones, both, both) if part else () for part in (1, 1, square)))
+    full, deficient, *_ = company(shape, dtype).values
     # As far apart as integers are: the last one is above the default cutoff of double precision.
     top = 2.0**50 if dtype == "int64" else 2.0**24
     apart = m.diagonal((top, top / 2, 0.0, top / 8, 8.0), *shape)
     below = m.diagonal((top, top / 2, top / 4, top / 8, 1.0), *shape)
+    small = m.diagonal(tuple(v / SMALL for v in (1.0, 0.5, 0.25, 0.125, SMALL)), *shape)
     items = (full, deficient, apart, below)
-    return Company(items, (full, deficient, other, lowest), items if len({*shape}) == 1 else ())
-
-
-def poisoned(items: Company, places: tuple[int, ...] = (0,)) -> Company:
-    """Return a company with a NaN in the items at these places."""
-    return items.changed(lambda i, r: m.poisoned(r, "nan", 0, 0) if i in places else r)
+    return Company(items, (deficient, small, small, full), items if square else ())
 
 
 @dataclass(frozen=True)
@@ -198,15 +236,18 @@ class Situation:
         Whether b is a vector.
     layout : str
         How the arrays lie in memory, a name of the library's layouts.
+    a_as_well : bool
+        Whether the matrices lie so, and not only what goes with them.
     rtol, atol : float or tuple of float, optional
         One tolerance, or one for each item.
     method : str
     calls : int
         How often the call is made; the last result counts.
+    exponents : tuple of (int, int, int)
+        For derivatives: A, b and the directions of A are multiplied by these powers of two, item
+        by item, and everything else by what goes with them.
     functions : tuple of str
         Which functions are judged in the situation.
-    automatic : bool
-        Whether derivatives by the library's automatic differentiation are judged here, too.
     """
 
     name: str
@@ -217,23 +258,46 @@ class Situation:
     b_batch: tuple[int, ...] = ()
     vector: bool = False
     layout: str = ""
+    a_as_well: bool = True
     rtol: float | tuple[float, ...] | None = None
     atol: float | tuple[float, ...] | None = None
     method: str = "auto"
     calls: int = 1
+    exponents: tuple[tuple[int, int, int], ...] = ((0, 0, 0),)
     functions: tuple[str, ...] = EVERY
-    automatic: bool = False
+
+    def without_nan(self) -> Situation:
+        """Return the situation with finite matrices and right-hand sides in place of the others."""
+        company = self.company.changed(lambda _, r: clean(r))
+        return replace(self, company=company, rhs=tuple(clean(b) for b in self.rhs))
 
 
 def right_hand_sides(
-    shape: tuple[int, int], dtype: str, count: int, columns: int = 3
+    shape: tuple[int, int],
+    dtype: str,
+    count: int,
+    columns: int = 3,
+    value: str = "nan",
+    first: int = 0,
 ) -> tuple[Recipe, ...]:
-    """Return integers for right-hand sides, different ones for each item."""
-    field = field_of(dtype)
-    large = shape in LARGE
+    """Return integers for right-hand sides, and one of five has a column that is not finite."""
+    field, large = field_of(dtype), shape in LARGE
     rows = shape[0] // ORDER if large else shape[0]
-    found = (m.integers(rows, columns, field=field, seed=70 + i) for i in range(count))
-    return tuple(m.multiples(b, ORDER) if large else b for b in found)
+    found = []
+    for i in range(first, first + count):
+        b = m.integers(rows, columns, field=field, seed=70 + i % (2 * FIVE))
+        b = m.multiples(b, ORDER) if large else b
+        found.append(m.poisoned(b, value, 0, 1 % columns) if columns and i % FIVE == 2 else b)
+    return tuple(found)
+
+
+def clean(recipe: Recipe) -> Recipe:
+    """Return a matrix or a right-hand side without its NaN."""
+    base: Recipe = recipe.positional[0] if recipe.name == "poisoned" else recipe
+    if base.name in ("scaled", "hadamard"):
+        inner, *more = base.positional
+        return Recipe(base.name, (clean(inner), *more), base.keywords)
+    return base
 
 
 def alone(
@@ -241,10 +305,10 @@ def alone(
 ) -> Situation:
     """Return the situation in which each item stands alone, with its own right-hand sides."""
     items = items or company(shape, dtype)
-    count = max(len(items.values), len(items.hermitian)) * int(
-        np.prod(more.get("b_batch", ()), dtype=int)
-    )
-    rhs = right_hand_sides(shape, dtype, count, more.pop("columns", 3))
+    batch = int(np.prod(more.get("b_batch", ()), dtype=int))
+    count = max(map(len, (items.values, items.smooth, items.hermitian))) * batch
+    options = {k: more.pop(k) for k in ("columns", "value", "first") if k in more}
+    rhs = right_hand_sides(shape, dtype, count, **options)
     return Situation(name, dtype, items, rhs, **more)
 
 
@@ -253,17 +317,8 @@ def together(
 ) -> Situation:
     """Return the situation in which the items make a batch, with a right-hand side for each."""
     items = items or company(shape, dtype)
-    batch = more.pop("batch", (len(items.values),))
+    batch = more.pop("a_batch", (max(len(items.values), len(items.hermitian)),))
     b_batch = more.pop("b_batch", batch)
-    count = int(np.prod(b_batch, dtype=int))
-    rhs = right_hand_sides(shape, dtype, count, more.pop("columns", 3))
+    options = {k: more.pop(k) for k in ("columns", "value", "first") if k in more}
+    rhs = right_hand_sides(shape, dtype, int(np.prod(b_batch, dtype=int)), **options)
     return Situation(name, dtype, items, rhs, a_batch=batch, b_batch=b_batch, **more)
-
-
-def with_nan_in_b(situation: Situation, value: str = "nan") -> Situation:
-    """Return the situation with one column of each second right-hand side not finite."""
-    rhs = tuple(
-        b if i % 2 else m.poisoned(b, value, 0, i // 2 % b.shape[1])
-        for i, b in enumerate(situation.rhs)
-    )
-    return replace(situation, rhs=rhs)

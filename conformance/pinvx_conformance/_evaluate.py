@@ -66,14 +66,14 @@ def _lstsq(
 ) -> Solved:
     a = target.library.asarray(recipe.array(dtype), dtype)
     b = target.library.asarray(rhs.array(dtype), dtype)
-    with target.library.quiet():
-        return solved(target, a, b, **dict(options))
-
-
-def solved(target: Target, a: Any, b: Any, **options: Any) -> Solved:
-    """Return the target's lstsq of two arrays of its library, as NumPy arrays."""
     assert target.lstsq is not None  # the check needs "lstsq", so there is one
-    return Solved(*map(functools.partial(_back, target), target.lstsq(a, b, **options)))
+    with target.library.quiet():
+        return on_host(target, target.lstsq(a, b, **dict(options)))
+
+
+def on_host(target: Target, solved: Solved) -> Solved:
+    """Return what least squares gave as NumPy arrays."""
+    return Solved(*map(functools.partial(_back, target), solved))
 
 
 def _back(target: Target, value: Any) -> Any:

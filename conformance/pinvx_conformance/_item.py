@@ -34,6 +34,20 @@ def lower_of(a: Any) -> Any:
     return below + np.conj(below.T) + np.diag(np.real(np.diag(a))).astype(a.dtype)
 
 
+def _expect_nan(values: Any, message: str) -> None:
+    """Raise unless all values are NaN: whoever is judged for something else breaks P11."""
+    expect(bool(np.all(np.isnan(values))), message, "P11")
+
+
+@functools.lru_cache(maxsize=1024)
+def _singular_values(recipe: Recipe, dtype: str) -> tuple[int, Any]:
+    """Return e and the singular values of A·2^−e in double precision, which is near one."""
+    a = recipe.array(dtype)
+    e = int(np.frexp(np.max(np.abs(a), initial=0))[1])
+    near = scale(np.asarray(a, dtype=np.result_type(a.dtype, np.float64)), -e)
+    return e, np.linalg.svd(near, compute_uv=False)
+
+
 @dataclass(frozen=True)
 class Item:
     """A matrix of a call, its dtype, and its tolerances."""
@@ -66,35 +80,40 @@ class Item:
         """Raise unless the rank is right; None if the target tells none."""
         wanted = self.known.rank if self.finite else 0
         said = f"{self.words} has rank {rank}, but {wanted} singular values count"
-        expect(rank is None or rank == wanted, said)
+        expect(rank is None or rank == wanted, said, None if self.finite else "P11")
 
     def pinv(self, x: Any, rank: int | None) -> Measurement:
         """Judge A⁺ and the rank."""
         self.expect_rank(rank)
         if not self.finite:
-            expect(bool(np.all(np.isnan(x))), f"{self.words} gives entries that are no NaN")
+            _expect_nan(x, f"{self.words} gives entries that are no NaN")
             return Measurement(0.0, 1.0)
         known = self.known
         if self.hermitian:
             same = np.array_equal(x, np.conj(x.T))
             expect(same, f"X of {self.words} is not exactly Hermitian")
-        unit = _bounds.PINV * _bounds.unit(known.a.shape, self.dtype, known.kappa)
+        unit = _bounds.PINV * _bounds.computed_unit(known.a.shape, self.dtype, known.kappa)
         # Near κ = 1/(p·eps) the bound exceeds 1, and dropping a value is an error of 1.
-        bound, what = min(unit, 0.5), f"‖X − A⁺‖/‖A⁺‖ of {self.words}"
+        bound = min(_bounds.rounded(1.0, unit, self.dtype), 0.5)
+        what = f"‖X − A⁺‖/‖A⁺‖ of {self.words}"
         return Measurement(known.error(x), bound, known.kappa, known.rank, what)
 
     def system(self, rhs: Recipe, x: Any, residuals: Any) -> list[Measurement]:
         """Judge x and the residuals, both with one column for each of b."""
         if not self.finite:
-            expect(bool(np.all(np.isnan(x))), f"{self.words} gives entries of x that are no NaN")
+            expect(
+                bool(np.all(np.isnan(x))), f"{self.words} gives entries of x that are no NaN", "P11"
+            )
             nan = residuals is None or bool(np.all(np.isnan(residuals)))
-            expect(nan, f"{self.words} gives residuals that are no NaN")
+            expect(nan, f"{self.words} gives residuals that are no NaN", "P11")
             return [Measurement(0.0, 1.0)]
         good = np.all(np.isfinite(rhs.array(self.dtype)), axis=0)
         clean = rhs.positional[0] if rhs.name == "poisoned" else rhs
         spoilt = [x[:, ~good]] + ([] if residuals is None else [residuals[~good]])
         nan = all(bool(np.all(np.isnan(part))) for part in spoilt)
-        expect(nan, f"columns of {rhs!r} are not finite, and those of x or its residuals are")
+        expect(
+            nan, f"columns of {rhs!r} are not finite, and those of x or its residuals are", "P11"
+        )
         known = self.known
         exact = solution(self.recipe, self.dtype, clean, self.rtol, self.atol)
         unit = _bounds.unit(known.a.shape, self.dtype, 1.0)
@@ -110,12 +129,13 @@ class Item:
     def singular_values(self, s: Any) -> Measurement:
         """Judge the singular values: descending, and to p·eps·σ₁."""
         if not self.finite:
-            expect(bool(np.all(np.isnan(s))), f"{self.words} gives singular values that are no NaN")
+            expect(
+                bool(np.all(np.isnan(s))),
+                f"{self.words} gives singular values that are no NaN",
+                "P11",
+            )
             return Measurement(0.0, 1.0)
-        a = self.recipe.array(self.dtype)
-        e = int(np.frexp(np.max(np.abs(a), initial=0))[1])
-        near = scale(np.asarray(a, dtype=np.result_type(a.dtype, np.float64)), -e)
-        exact = np.linalg.svd(near, compute_uv=False)
+        e, exact = _singular_values(self.recipe, self.dtype)
         value = float(np.linalg.norm(np.ldexp(np.asarray(s, dtype="float64"), -e) - exact))
-        bound = 3 * _bounds.unit(a.shape, self.dtype, 1.0) * float(exact[0])
+        bound = 3 * _bounds.unit(self.recipe.shape, self.dtype, 1.0) * float(exact[0])
         return Measurement(value, bound, what=f"‖s − σ‖, {self.words}")

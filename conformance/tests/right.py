@@ -107,6 +107,16 @@ def exponent_of(a, axis=None):
     return np.frexp(np.max(largest, axis=axis, initial=0))[1]
 
 
+def svd(a):
+    """U, the singular values and Vᴴ; a name of its own, so that tests can keep the results."""
+    return np.linalg.svd(a, full_matrices=False)
+
+
+def eigh(a):
+    """The eigenvalues and eigenvectors, likewise."""
+    return np.linalg.eigh(a)
+
+
 class Factors:
     """A·2^−e = U·diag(s)·Vᴴ of one finite matrix, what counts of s inverted, and the rank."""
 
@@ -115,11 +125,11 @@ class Factors:
         self.e = int(exponent_of(a))
         self.near = scale(a, -self.e)
         if hermitian:
-            values, v = np.linalg.eigh(self.near)
+            values, v = eigh(self.near)
             self.s, self.v = np.abs(values), v
             self.u = v * np.where(values < 0, -1, 1).astype(values.dtype)
         else:
-            self.u, self.s, vh = np.linalg.svd(self.near, full_matrices=False)
+            self.u, self.s, vh = svd(self.near)
             self.v = np.conj(vh.T)
         # Strictly above: a singular value of zero does not count with a tolerance of zero.
         keep = self.s > max(np.ldexp(atol, -self.e), rtol * np.max(self.s))

@@ -6,15 +6,16 @@ each situation, under the promise that the situation belongs to.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from pinvx_conformance import _answers, _derivative_answers
 from pinvx_conformance import matrices as m
 from pinvx_conformance._check import CHECKS, Case, Check, Measurement, worst
-from pinvx_conformance._company import FORMS, Situation
+from pinvx_conformance._company import AUTOMATIC, FORMS, PLAIN, VALUES, Situation
 from pinvx_conformance._recipe import Recipe
-from pinvx_conformance._situations import OF_PROMISE
+from pinvx_conformance._situations import OF_PROMISE, not_finite
 from pinvx_conformance._targets import Target
 
 Judge = Callable[[Target, Situation], list[Measurement]]
@@ -29,7 +30,15 @@ def _singular_values(target: Target, situation: Situation) -> list[Measurement]:
 
 
 def _closed_form(name: str) -> Judge:
-    return lambda target, situation: _derivative_answers.closed_form(target, situation, name)
+    return lambda target, situation: _derivative_answers.derivative(
+        target, situation, name, target.closed_forms
+    )
+
+
+def _automatic(name: str) -> Judge:
+    return lambda target, situation: _derivative_answers.derivative(
+        target, situation, name, _derivative_answers.automatic_forms(target)
+    )
 
 
 # Name -> (what a target has to claim, the judge).
@@ -39,6 +48,13 @@ FUNCTIONS: dict[str, tuple[tuple[str, ...], Judge]] = {
     "lstsq": (("lstsq",), _answers.lstsq),
     "singular_values": (("lstsq", "singular_values"), _singular_values),
     **{name: ((name,), _closed_form(name)) for name in FORMS},
+    "pinv_forward": (("pinv", "jvp"), _automatic("pinv_jvp")),
+    "pinv_reverse": (("pinv", "vjp"), _automatic("pinv_vjp")),
+    "lstsq_forward": (("lstsq", "residuals", "jvp"), _automatic("lstsq_jvp")),
+    "lstsq_reverse": (
+        ("lstsq", "residuals", "residuals cotangent", "vjp"),
+        _automatic("lstsq_vjp"),
+    ),
 }
 
 
@@ -49,17 +65,40 @@ def items_of(name: str, situation: Situation) -> tuple[Recipe, ...]:
         return ()
     if name == "hermitian":
         return company.hermitian
-    if name not in FORMS:
-        return company.values
-    # A cotangent of A sums over the columns of b, and is NaN if one of them is not finite.
-    return company.smooth if all(b.name != "poisoned" for b in situation.rhs) else ()
+    return company.values if name in VALUES else company.smooth
 
 
 def claimed(target: Target, name: str, situation: Situation) -> bool:
-    """Tell whether a target claims batches where a situation has one."""
-    batch = situation.a_batch or situation.b_batch
-    one = "batches" if name in ("pinv", "hermitian") else "lstsq batches"
-    return not batch or target.claims(one)
+    """Tell whether a target claims what a situation asks of a function."""
+    s, of_b = situation, name in ("lstsq", "singular_values", "lstsq_forward", "lstsq_reverse")
+    prefix = "lstsq " if of_b else ""
+    each = isinstance(s.rtol, tuple) or isinstance(s.atol, tuple)
+    asked = {
+        f"{prefix}batches": bool(s.a_batch or s.b_batch),
+        f"{prefix}rtol": s.rtol is not None,
+        f"{prefix}atol": s.atol is not None,
+        f"{prefix}method": s.method != "auto",
+        "array tolerances": each,
+        "half": s.dtype in target.library.half,
+        "integers": s.dtype in target.library.integers,
+    }
+    return all(target.claims(feature) for feature, needed in asked.items() if needed)
+
+
+@functools.lru_cache(maxsize=4096)
+def copes_with_nan(target: Target) -> bool:
+    """Tell whether a target keeps P11 at all; if not, the other promises are judged without NaN."""
+    for name in PLAIN:
+        needs, judge = FUNCTIONS[name]
+        if all(target.claims(need) for need in needs):
+            try:
+                with target.library.quiet():
+                    kept = worst(judge(target, not_finite())).units <= 1
+            except Exception:
+                kept = False
+            if not kept:
+                return False
+    return True
 
 
 def _register(promise: str, name: str) -> None:
@@ -67,6 +106,8 @@ def _register(promise: str, name: str) -> None:
 
     def cases(target: Target, level: str) -> Iterator[Case]:
         for one in situations(target, level):
+            if promise != "P11" and not copes_with_nan(target):
+                one = one.without_nan()
             items = items_of(name, one)
             if items and claimed(target, name, one):
                 yield Case(m.batch(*dict.fromkeys(items)), one.dtype, one.name, (one,))
@@ -81,7 +122,9 @@ def _register(promise: str, name: str) -> None:
 
 for _promise in OF_PROMISE:
     for _name in FUNCTIONS:
-        _register(_promise, _name)
+        # Automatic differentiation is judged where batches and scales are the subject.
+        if _name not in AUTOMATIC or _promise in ("P12", "P17"):
+            _register(_promise, _name)
 
 
 def situation_of(case: Case) -> Any:
