@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pinvx_conformance._libraries import library
-from pinvx_conformance._targets import Cutoff, Solved, Target
+from pinvx_conformance._targets import OF_PINVX, Cutoff, Solved, Target
 
 NO_RANK = {"return_rank": "its pinv returns no rank"}
 NO_ATOL = {"atol": "its pinv takes no absolute tolerance", "lstsq atol": "its lstsq has no atol"}
@@ -19,10 +19,10 @@ NO_HALF = {"half": "its linear algebra is documented for single and double preci
 NO_INTEGERS = {"integers": "documented for floating dtypes only"}
 FIXED = Cutoff("1e-15", long=0.0, fixed=1e-15)
 CONVERTS = {"mixed namespaces": "it converts foreign arrays on purpose"}
-HABITS = {
-    "rcond": "another name for rtol is pinvx's own habit",
+HABITS = OF_PINVX | {
     "singular_values": "its lstsq has no such option",
     "method": "its functions have no choice of method",
+    "lstsq method": "its functions have no choice of method",
     "immutable out": "its pinv has no out, or its arrays can be written to",
     "residuals cotangent": "its residuals are documented without a gradient",
 }

@@ -13,6 +13,15 @@ from pinvx_conformance._libraries import Library, available, library
 
 Function = Callable[..., Any]
 
+# What pinvx promises and nobody else has to.
+OF_PINVX = {
+    "rcond": "another name for rtol is pinvx's own habit",
+    "positional rtol": "where an option may stand is pinvx's own habit",
+    "any number": "NumPy scalars and huge integers as tolerances are pinvx's own promise",
+    "messages": "the wording of messages is judged for pinvx alone",
+    "cutoff warning": "this warning is pinvx's own",
+}
+
 
 class Solved(NamedTuple):
     """The four things that every least-squares function is asked for."""
@@ -173,18 +182,15 @@ def stranger(function: Function, namespace: str, *, name: str = "", kind: str = 
     lacks = {o: f"its signature has no {o}" for o in wanted if o not in known}
     if "out" in lacks:
         lacks["immutable out"] = lacks["out"]
-    lacks["rcond"] = "another name for rtol is pinvx's own habit"
-    lacks["array tolerances"] = "a signature does not tell"
-    lacks["half"] = "a signature does not tell"
-    lacks["integers"] = "a signature does not tell"
+    lacks |= OF_PINVX
+    lacks |= dict.fromkeys(("array tolerances", "half", "integers"), "a signature does not tell")
     lib = library(namespace)
     bare = function.func if isinstance(function, functools.partial) else function
     title = name or getattr(bare, "__qualname__", type(bare).__name__)
     if kind == "pinv":
         return Target(title, lib, pinv=function, declared=lacks)
     lacks["singular_values"] = "a signature does not tell"
-    if "rtol" in lacks:
-        lacks["lstsq rtol"] = lacks["rtol"]
+    lacks |= {f"lstsq {o}": lacks[o] for o in ("rtol", "atol", "method") if o in lacks}
     return Target(
         title,
         lib,
