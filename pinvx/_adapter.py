@@ -8,9 +8,10 @@ written an adapter for works with this class as it stands.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from contextlib import nullcontext
+from typing import Any, ClassVar, Protocol
 
 import array_api_compat
 
@@ -19,17 +20,34 @@ from ._errors import describe, sentence
 from ._typing import Array, DType, Namespace
 
 
-class Rule(Protocol):
+class Rule:
     """A function of arrays that knows its own derivatives.
 
-    Rules are hashable: what is static stands in their fields. `value` returns a tuple of arrays;
-    the derivatives have None where an output is not differentiable or an input gets no gradient.
-    Every array has the same number of batch dimensions in front, and they broadcast.
+    Rules are frozen dataclasses: what is static stands in their fields. `value` returns a tuple of
+    arrays; the derivatives have None where an output is not differentiable or an input gets no
+    gradient. Every array has the same number of batch dimensions in front, and they broadcast.
     An input or a tangent that is no array (a Python number, None) is passed through.
     """
 
-    def value(self, lib: Adapter, *inputs: Any) -> tuple[Array, ...]:
+    arrays: ClassVar[tuple[str, ...]]
+    """The names of the inputs that are arrays, or None."""
+    tolerances: ClassVar[tuple[str, ...]] = ()
+    """The names of the inputs that follow, each an array, a Python number or None."""
+    chooses: ClassVar[bool] = False
+    """Whether `value` chooses between methods by what stands in the arrays."""
+    composed: ClassVar[bool] = False
+    """Whether the derivatives are those of other rules: by `by_parts`, or by the rule `keeping`."""
+    constant: ClassVar[bool] = False
+    """Whether reverse mode takes the outputs for constants: the rules that use them know better."""
+
+    @property
+    def differentiable(self) -> tuple[bool, ...]:
+        """Which outputs have a derivative."""
+        raise NotImplementedError
+
+    def value(self, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
         """Compute the outputs."""
+        raise NotImplementedError
 
     def jvp(
         self,
@@ -39,6 +57,7 @@ class Rule(Protocol):
         tangents: tuple[Any, ...],
     ) -> tuple[Array | None, ...]:
         """Return a tangent for each output; a tangent of None stands for zero."""
+        raise NotImplementedError
 
     def vjp(
         self,
@@ -49,30 +68,37 @@ class Rule(Protocol):
         needed: tuple[bool, ...],
     ) -> tuple[Array | None, ...]:
         """Return a cotangent for each input that is needed, in the sense dL = Re⟨G, dX⟩."""
+        raise NotImplementedError
 
-    def decomposes(self, lib: Adapter, *inputs: Any) -> bool:
-        """Tell whether `value` takes the library's decomposition of one matrix, and little else."""
+    def by_parts(self, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
+        """Compute the outputs of a composed rule by the rules that it is made of."""
+        raise NotImplementedError
 
-    @property
-    def differentiable(self) -> tuple[bool, ...]:
-        """Which outputs have a derivative."""
-
-
-class Composed(Protocol):
-    """A function of arrays whose derivatives are those of the rules that it is composed of."""
-
-    def value(self, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
-        """Compute the outputs in the fastest way."""
-
-    def composed(self, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
-        """Compute them by `Adapter.differentiable` and `Adapter.constant`."""
-
-    @property
-    def kept(self) -> Rule:
-        """One rule, of more outputs, that is differentiable where values can be read."""
+    def keeping(self) -> Rule:
+        """Return a rule of more outputs that has derivatives of its own, instead of parts."""
+        raise NotImplementedError
 
 
-_QUIET = nullcontext()
+class Tracer(Protocol):
+    """What a library supplies that compiles a program before its values are known."""
+
+    slow_svd: bool
+    """Whether a singular value decomposition takes much longer than matrix products."""
+
+    def sees(self, a: Array) -> bool:
+        """Tell whether the lengths of `a` are numbers, which the choice of a method compares."""
+
+    def branch(self, condition: Any, taken: Callable[[], Any], refused: Callable[[], Any]) -> Any:
+        """Return what `taken` returns if all of the condition is true, else what `refused` does."""
+
+    def mend(self, p: Any, answer: Any, sound: Array, last: Callable[[Any], Any]) -> Any:
+        """Return the answer of a batch, with that of `last` where it is not sound.
+
+        `last` takes a `Problem` and may be given parts of the batch.
+        """
+
+    def blocks(self, a: Array) -> int:
+        """Return into how many blocks of equal height the rows of `a` are best divided."""
 
 
 class Adapter:
@@ -88,9 +114,11 @@ class Adapter:
     """Below this many entries the number of calls into the library rules, and matrices are left to
     the decomposition, which has the fewest."""
 
-    slow_svd: bool = True
-    """Whether the eigenvectors of AᴴA and some products take less time than a singular value
-    decomposition of a square matrix, so that compiled code had better contain them."""
+    tracer: Tracer | None = None
+    """For a library that compiles programs."""
+
+    linear = False
+    """Whether a program has to stay linear in b, so that it can be transposed: nobody looks at b."""
 
     def __init__(self, xp: Namespace) -> None:
         self.xp = xp
@@ -104,16 +132,23 @@ class Adapter:
             known = self._precisions[dtype] = precision(self.xp, dtype)
             return known
 
-    def double(self, a: Array) -> DType | None:
-        """Return the dtype with twice the digits of that of `a`, or None if there is none."""
-        known = self.precision(a.dtype)
-        return None if known is None else known.double
-
     # What arrives.
 
     def accept(self, x: Array, function: str, name: str) -> Array:
         """Return `x` as a plain array of the library, or raise TypeError or ValueError."""
-        del function, name
+        if any(not n >= 0 for n in map(_length, x.shape)):
+            raise ValueError(
+                sentence(
+                    f"{function}: `{name}` has shape {tuple(x.shape)}, and the cutoff depends on "
+                    "the lengths",
+                    f"compute the lengths first ({name}.compute_chunk_sizes() in Dask)",
+                )
+            )
+        return x
+
+    def adopt(self, x: Any, beside: Array) -> Any:
+        """Return an array of another library as one of this one's, or as it is."""
+        del beside
         return x
 
     def readable(self, *values: Any) -> bool:
@@ -121,15 +156,21 @@ class Adapter:
         del values
         return True
 
+    def on_host(self, a: Array) -> bool:
+        """Tell whether the values of `a`, which are readable, cost nothing to read."""
+        del a
+        return False
+
     def device(self, x: Array) -> Any:
         """Return the device of `x`, comparable by ==, or None where it cannot be known."""
         return array_api_compat.device(x)
 
-    def integer(self, number: int, a: Array) -> Array:
-        """Return an array of no dimension with this number, where `a` is."""
-        return self.xp.asarray(number, device=self.device(a))
+    def double(self, a: Array) -> DType | None:
+        """Return the dtype with twice the digits of that of `a`, or None if there is none."""
+        known = self.precision(a.dtype)
+        return None if known is None else known.double
 
-    # Arithmetic.
+    # Products.
 
     def adjoint(self, x: Array) -> Array:
         """Return the conjugate transpose of the last two dimensions."""
@@ -141,13 +182,47 @@ class Adapter:
         """Return the product in the full precision of the dtype, whatever the user's settings."""
         return x @ y
 
-    def inner(self, x: Array, y: Array) -> Array:
-        """Return XᴴY for matrices of many rows."""
-        return self.matmul(self.adjoint(x), y)
+    def gramian(self, x: Array, y: Array | None = None) -> Array:
+        """Return XᴴX, or XᴴY, for matrices of many rows."""
+        return self.matmul(self.adjoint(x), x if y is None else y)
 
-    def gramian(self, x: Array) -> Array:
-        """Return XᴴX."""
-        return self.inner(x, x)
+    def squares(self, x: Array, axis: Any = (-2, -1)) -> Any:
+        """Return the sum of |x|² over one or both of the last dimensions, in the real dtype.
+
+        That of a whole matrix is a Python number where its values cost nothing to read.
+        """
+        xp, known = self.xp, self.precision(x.dtype)
+        if known is not None and known.is_complex:
+            real, imag = xp.real(x), xp.imag(x)
+            return xp.sum(real * real + imag * imag, axis=axis)
+        return xp.sum(x * x, axis=axis)
+
+    # Factorizations of finite matrices. Decompositions may raise, or return NaN, where they do not
+    # converge. The others raise nothing because of values.
+
+    def svd(self, x: Array) -> tuple[Array, ...]:
+        """Return U, σ and Vᴴ of each matrix, with min(M, N) columns in U."""
+        u, s, vh = self.xp.linalg.svd(x, full_matrices=False)
+        return u, s, vh
+
+    def eigh(self, x: Array) -> tuple[Array, ...]:
+        """Return the eigenvalues, ascending, and the eigenvectors of each Hermitian matrix."""
+        w, q = self.xp.linalg.eigh(x)
+        return w, q
+
+    def cholesky(self, x: Array) -> Array:
+        """Return the lower Cholesky factor of each matrix, and NaN where there is none."""
+        xp = self.xp
+        nan = xp.full_like(x, float("nan"))
+        try:
+            r = xp.linalg.cholesky(x)
+        except Exception:  # every library has an error of its own for what has no factor
+            return nan
+        # Some libraries return how far LAPACK had got, up to a pivot that is not positive.
+        pivots = xp.linalg.diagonal(r)
+        if xp.isdtype(r.dtype, "complex floating"):
+            pivots = xp.real(pivots)
+        return xp.where(xp.all(pivots > 0.0, axis=-1)[..., None, None], r, nan)
 
     def inv(self, x: Array) -> Array:
         """Return the inverse of each square matrix, and anything where there is none.
@@ -156,7 +231,7 @@ class Adapter:
         """
         try:
             return self.xp.linalg.inv(x)
-        except Exception:  # every library has an error of its own for a singular matrix
+        except Exception:  # likewise
             return self.xp.full_like(x, float("nan"))
 
     def solve(self, a: Array, b: Array) -> Array:
@@ -165,20 +240,6 @@ class Adapter:
             return self.xp.linalg.solve(a, b)
         except Exception:  # likewise
             return self.xp.full_like(b, float("nan"))
-
-    def cholesky(self, x: Array) -> Array:
-        """Return the lower Cholesky factor of each matrix, and NaN where there is none."""
-        xp = self.xp
-        nan = xp.full_like(x, float("nan"))
-        try:
-            r = xp.linalg.cholesky(x)
-        except Exception:  # likewise, for a matrix that is not positive definite
-            return nan
-        # Some libraries return how far LAPACK had got, up to a pivot that is not positive.
-        pivots = xp.linalg.diagonal(r)
-        if xp.isdtype(r.dtype, "complex floating"):
-            pivots = xp.real(pivots)
-        return xp.where(xp.all(pivots > 0.0, axis=-1)[..., None, None], r, nan)
 
     def inv_lower(self, x: Array) -> Array:
         """Return the inverse of each lower triangular matrix, as `inv` does.
@@ -194,15 +255,6 @@ class Adapter:
         top = xp.concat([first, xp.zeros_like(x[..., :k, k:])], axis=-1)
         return xp.concat([top, xp.concat([below, second], axis=-1)], axis=-2)
 
-    def svd(self, x: Array) -> tuple[Array, Array, Array]:
-        """Return U, σ and Vᴴ of one matrix, and σ = NaN where that fails."""
-        try:
-            u, s, vh = self.xp.linalg.svd(x, full_matrices=False)
-            return u, s, vh
-        except Exception:  # likewise, for a matrix with NaN
-            nan = self.xp.asarray([float("nan")], dtype=x.dtype, device=self.device(x))
-            return x, self.xp.real(nan) if self.xp.isdtype(x.dtype, "complex floating") else nan, x
-
     def minimum_norm(
         self, a: Array, b: Array, rtol: float
     ) -> tuple[Array, Array | None, Array, Array] | None:
@@ -214,95 +266,34 @@ class Adapter:
         del a, b, rtol
         return None
 
-    def norm(self, x: Array) -> Array:
-        """Return ‖x‖_F of each matrix, in the real dtype."""
-        return self.xp.linalg.matrix_norm(x)
-
-    def column_squares(self, x: Array) -> Array:
-        """Return the squared 2-norm of each column, in the real dtype."""
-        return self.xp.linalg.vector_norm(x, axis=-2) ** 2
-
-    def blocks(self, rows: int) -> int:
-        """Return into how many blocks of equal height so many rows are best divided."""
-        del rows
-        return 1
-
-    def put(self, x: Array, index: Array, y: Array) -> Array:
-        """Return `x` with ``y[i]`` in place of ``x[index[i]]``; `index` ascends."""
-        xp = self.xp
-        places = xp.arange(x.shape[0], dtype=index.dtype, device=self.device(x))
-        order = xp.searchsorted(index, places)  # how many of `index` are smaller
-        last = xp.clip(order, max=index.shape[0] - 1)
-        taken = xp.take(index, last, axis=0) == places
-        return xp.take(
-            xp.concat([x, y], axis=0), xp.where(taken, x.shape[0] + order, places), axis=0
-        )
-
     # Values that decide.
-
-    def branches(self, a: Array) -> bool:
-        """Tell whether `branch` can choose by what stands in `a`."""
-        return self.readable(a)
-
-    def branch(self, accepted: Any, taken: Callable[[], Any], refused: Callable[[], Any]) -> Any:
-        """Return what `taken` returns if all is accepted, otherwise what `refused` returns."""
-        return taken() if self.all(accepted) else refused()
-
-    def mend(
-        self, accepted: Array, outputs: Any, again: Callable[..., Any], inputs: tuple[Any, ...]
-    ) -> Any:
-        """Return the outputs, a tuple, with those of `again` in place of what is not accepted.
-
-        All arrays have the batch dimension of `accepted` in front. `again` takes a part of the
-        batch of each of the inputs, and returns that of the outputs; numbers are passed through.
-        """
-
-        def chosen(x: Array | None, y: Array | None) -> Array | None:
-            if x is None or y is None:
-                return None
-            inner = (1,) * (x.ndim - accepted.ndim)
-            return self.xp.where(self.xp.reshape(accepted, (-1, *inner)), x, y)
-
-        return type(outputs)(*map(chosen, outputs, again(*inputs)))
 
     def all(self, x: Any) -> bool:
         """Read whether all of `x` is true."""
         return x if isinstance(x, bool) else bool(self.xp.all(x))
 
-    def on_host(self, a: Array) -> bool:
-        """Tell whether the values of `a` lie in the memory of Python, and cost nothing to read."""
-        del a
-        return False
-
-    def numbers(self, *values: Array) -> tuple[Any, ...]:
-        """Return scalars `on_host` as Python numbers, and everything else as it is."""
-        if values[0].ndim > 0 or not self.on_host(values[0]):
-            return values
-        return tuple(float(v) for v in values)
-
-    def read(self, x: Array) -> list[float]:
-        """Read a real vector that is `on_host`."""
-        return [float(x[i]) for i in range(x.shape[0])]
+    def numbers(self, x: Array) -> list[float]:
+        """Read a real array, row by row."""
+        flat = self.xp.reshape(x, (-1,))
+        return [float(flat[i]) for i in range(flat.shape[0])]
 
     # Around the algorithm.
 
-    def quiet(self) -> AbstractContextManager[Any]:
-        """Return a context in which overflow and NaN give no warning."""
-        return _QUIET
+    def run(self, function: Callable[..., Any], static: Any, *inputs: Any) -> Any:
+        """Return ``function(self, static, *inputs)``, with overflow and NaN giving no warning.
 
-    def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Array, ...]:
-        """Evaluate `rule` so that the library's automatic differentiation uses its derivatives."""
-        return rule.value(self, *inputs)
-
-    def composed(self, rule: Composed, *inputs: Any) -> tuple[Array, ...]:
-        """Return ``rule.value``, or ``rule.composed`` where derivatives may be asked for.
-
-        More outputs may follow, those of ``rule.kept``.
+        `static` is hashable, and what a library compiles depends on it.
         """
-        return rule.value(self, *inputs)
+        # A library that nobody knows may compute with NumPy, which is here then.
+        numpy = sys.modules.get("numpy")
+        with nullcontext() if numpy is None else numpy.errstate(all="ignore"):
+            return function(self, static, *inputs)
 
-    def constant(self, rule: Rule, *inputs: Any) -> tuple[Array, ...]:
-        """Evaluate `rule` where the rules that use its outputs know what these are made of."""
+    def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
+        """Evaluate `rule` so that the library's automatic differentiation uses its derivatives.
+
+        More outputs may follow, those of ``rule.keeping()``.
+        """
         return rule.value(self, *inputs)
 
     def write(self, out: Array, x: Array, function: str) -> Array:
@@ -316,3 +307,9 @@ class Adapter:
             )
         out[...] = x
         return out
+
+
+
+def _length(n: Any) -> Any:
+    """Return a length for comparisons: NaN where a lazy library does not know it."""
+    return float("nan") if n is None else n

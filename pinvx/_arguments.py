@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ._adapter import Adapter
-from ._derivative import Algorithm
 from ._dispatch import adapter_of
 from ._dtypes import Precision, default_dtype
 from ._errors import describe, sentence
-from ._factor._eigh import eigh
-from ._factor._ladder import ladder
-from ._factor._svd import svd
+from ._plan import names as names_of_methods
 from ._typing import Array, DType
-
-# How each `method` factorizes a matrix, and one that is Hermitian.
-GENERAL: dict[str, Algorithm] = {"auto": ladder, "svd": svd}
-HERMITIAN: dict[str, Algorithm] = {"auto": eigh, "svd": eigh}
-
 
 class Matrix(NamedTuple):
     """An accepted matrix."""
@@ -33,18 +26,16 @@ class Matrix(NamedTuple):
 
 
 class Equations(NamedTuple):
-    """An accepted pair A, b, ready for the solver."""
+    """An accepted pair A, b, in the shapes in which they were passed."""
 
     matrix: Matrix
-    """With as many dimensions as `b`."""
     b: Array
-    """Shape (..., M, K), K = 1 for a vector."""
-    batch: tuple[int, ...]
-    """The batch shape of A as it was passed."""
-    b_shape: tuple[int, ...]
-    """The shape of b as it was passed."""
-    is_vector: bool
-    """Whether b was a vector."""
+    """Shape (M,) or (..., M, K)."""
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether b is a vector."""
+        return bool(self.b.ndim == 1)
 
 
 def matrix(a: Array, function: str, name: str = "a") -> Matrix:
@@ -95,6 +86,9 @@ def companion(m: Matrix, x: Array, shape: tuple[int, ...], function: str, name: 
 
 def equations(a: Array, b: Array, function: str) -> Equations:
     """Accept A and b of A x ≈ b: one library, one device, one dtype, shapes that fit."""
+    here, there = adapter_of(a, function, "a"), adapter_of(b, function, "b")
+    if here is not there:
+        a, b = there.adopt(a, b), here.adopt(b, a)
     m = matrix(a, function)
     lib, xp = m.lib, m.lib.xp
     b = _same_library(m, b, function, "b")
@@ -115,33 +109,49 @@ def equations(a: Array, b: Array, function: str) -> Equations:
                 "a vector has shape (M,); a batch of vectors is b[..., None] of shape (..., M, 1)",
             )
         )
-    b_shape = tuple(b.shape)
-    if is_vector:
-        b = b[:, None]
     batch = tuple(m.a.shape[:-2])
     if batch or b.ndim > 2:
-        _broadcastable(batch, tuple(b.shape[:-2]), function)
+        broadcast(batch, () if is_vector else tuple(b.shape[:-2]), function)
 
     if b.dtype != m.dtype:
         dtype = xp.result_type(m.dtype, _floating_dtype(lib, b, function, "b"))
         known = lib.precision(dtype)
         assert known is not None  # supported dtypes promote to supported dtypes
         m = Matrix(lib, astype(lib, m.a, known.compute), dtype, known)
-    b = astype(lib, b, m.known.compute)
-    if m.a.ndim != b.ndim:
-        ndim = max(m.a.ndim, b.ndim)
-        m, b = m._replace(a=with_ndim(lib, m.a, ndim)), with_ndim(lib, b, ndim)
-    return Equations(m, b, batch, b_shape, is_vector)
+    return Equations(m, astype(lib, b, m.known.compute))
 
 
-def algorithm(methods: dict[str, Algorithm], method: str, function: str) -> Algorithm:
-    """Return the algorithm that a `method` names in one of the tables above."""
-    try:
-        return methods[method]
-    except (KeyError, TypeError):
+def method(names: Any, wanted: str, function: str, *, hermitian: bool = False) -> str:
+    """Return the names of methods as the plan takes them: "auto", or joined by commas."""
+    if isinstance(names, str) and names in ("auto", "svd"):
+        return names
+    given = (names,) if isinstance(names, str) else names
+    known = names_of_methods(wanted)
+    if hermitian:
+        known = ["svd"]  # the eigenvalues, for "auto" too
+    if not isinstance(given, tuple) or not given or any(name not in known for name in given):
         raise ValueError(
-            sentence(f"{function}: unknown method {method!r}", f"pass one of {sorted(methods)}")
-        ) from None
+            sentence(
+                f"{function}: unknown method {names!r}{' for hermitian=True' if hermitian else ''}",
+                f"pass 'auto', or one or a tuple of {known}",
+            )
+        )
+    return ",".join(given)
+
+
+def aligned(
+    lib: Adapter, a: Array, b: Array, *tolerances: Any
+) -> tuple[Array, Array, Sequence[Any]]:
+    """Return A, b and tolerances with equally many dimensions of the batch, b as columns."""
+    if b.ndim == 1:
+        b = b[:, None]
+    ndim = max(a.ndim, b.ndim)
+    if a.ndim == b.ndim == 2:
+        return a, b, tolerances
+    a, b = with_ndim(lib, a, ndim), with_ndim(lib, b, ndim)
+    return a, b, [
+        with_ndim(lib, t, ndim - 2) if getattr(t, "ndim", 0) else t for t in tolerances
+    ]
 
 
 def destination(m: Matrix, out: Array, shape: tuple[int, ...], function: str) -> None:
@@ -168,6 +178,18 @@ def destination(m: Matrix, out: Array, shape: tuple[int, ...], function: str) ->
 def astype(lib: Adapter, x: Array, dtype: DType) -> Array:
     """Convert, without a call into the library where there is nothing to do."""
     return x if x.dtype == dtype else lib.xp.astype(x, dtype)
+
+
+def rounded(lib: Adapter, dtype: DType, *arrays: Array | None) -> tuple[Array | None, ...]:
+    """Return results in the dtype that was promised; what becomes zero in it gives no warning."""
+    if all(x is None or x.dtype == dtype for x in arrays):
+        return arrays
+    converted: tuple[Array | None, ...] = lib.run(_rounded, dtype, *arrays)
+    return converted
+
+
+def _rounded(lib: Adapter, dtype: DType, *arrays: Array | None) -> tuple[Array | None, ...]:
+    return tuple(None if x is None else astype(lib, x, dtype) for x in arrays)
 
 
 def with_ndim(lib: Adapter, x: Array, ndim: int) -> Array:
@@ -207,8 +229,12 @@ def _mixed(function: str, name: str, x: Any, a: Array) -> str:
     )
 
 
-def _broadcastable(a: tuple[int, ...], b: tuple[int, ...], function: str) -> None:
-    for m, n in zip(reversed(a), reversed(b), strict=False):
+def broadcast(a: tuple[int, ...], b: tuple[int, ...], function: str) -> tuple[int, ...]:
+    """Return the batch shape of A and b together."""
+    ndim = max(len(a), len(b))
+    pairs = zip((1,) * (ndim - len(a)) + a, (1,) * (ndim - len(b)) + b, strict=True)
+    shape = []
+    for m, n in pairs:
         if m != n and 1 not in (m, n):
             raise ValueError(
                 sentence(
@@ -216,3 +242,5 @@ def _broadcastable(a: tuple[int, ...], b: tuple[int, ...], function: str) -> Non
                     "make them equal, or 1 where one matrix goes with many right-hand sides",
                 )
             )
+        shape.append(n if m == 1 else m)
+    return tuple(shape)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from . import _arguments as arguments
-from ._derivative import Factorize, Residuals, Solve, solve_of
+from . import _scale as scale
+from ._adapter import Adapter
+from ._derivative import Pinv, Residuals, Solve, factorized
 from ._derivative import pinv_jvp as _pinv_jvp
 from ._derivative import pinv_vjp as _pinv_vjp
-from ._factor._eigh import from_lower_triangle
-from ._linalg import pinv
+from ._methods._eigh import from_lower_triangle
 from ._tolerance import tolerances
 from ._typing import Array, Tolerance
 
@@ -68,12 +69,21 @@ def pinv_jvp(
     array([[-0.25]])
     """
     options = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
-    m, x = _matrix_and_pinv(a, x, "pinv_jvp", hermitian=hermitian, **options)
+    m, rule, inputs = _pinv_call("pinv_jvp", a, x, hermitian=hermitian, **options)
     da = arguments.companion(m, da, tuple(m.a.shape), "pinv_jvp", "da")
-    if hermitian:
-        da = from_lower_triangle(m.lib, da)
-    with m.lib.quiet():
-        return arguments.astype(m.lib, _pinv_jvp(m.lib, m.a, x, None, da), m.dtype)
+    (dx,) = m.lib.run(_jvp_of_pinv, rule, *inputs, da)
+    return arguments.rounded(m.lib, m.dtype, dx)[0]
+
+
+def _jvp_of_pinv(
+    lib: Adapter, rule: Pinv, a: Array, x: Array | None, *inputs: Any
+) -> tuple[Array]:
+    *cutoff, da = inputs
+    if rule.hermitian:
+        da = from_lower_triangle(lib, da)
+    a, x, steps, finite = _inside(lib, rule, a, x, *cutoff)
+    dx = _pinv_jvp(lib, a, x, None, scale.leave(lib, da, steps))
+    return (scale.leave(lib, dx, steps, finite),)
 
 
 def pinv_vjp(
@@ -127,17 +137,26 @@ def pinv_vjp(
     array([[-0.25]])
     """
     options = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
-    m, x = _matrix_and_pinv(a, x, "pinv_vjp", hermitian=hermitian, **options)
-    g = arguments.companion(m, g, tuple(x.shape), "pinv_vjp", "g")
-    with m.lib.quiet():
-        a_bar = _pinv_vjp(m.lib, m.a, x, None, g)
-    if hermitian:
+    m, rule, inputs = _pinv_call("pinv_vjp", a, x, hermitian=hermitian, **options)
+    shape = (*m.a.shape[:-2], m.a.shape[-1], m.a.shape[-2])
+    g = arguments.companion(m, g, shape, "pinv_vjp", "g")
+    (a_bar,) = m.lib.run(_vjp_of_pinv, rule, *inputs, g)
+    return arguments.rounded(m.lib, m.dtype, a_bar)[0]
+
+
+def _vjp_of_pinv(
+    lib: Adapter, rule: Pinv, a: Array, x: Array | None, *inputs: Any
+) -> tuple[Array]:
+    *cutoff, g = inputs
+    a, x, steps, finite = _inside(lib, rule, a, x, *cutoff)
+    a_bar = _pinv_vjp(lib, a, x, None, scale.leave(lib, g, steps))
+    if rule.hermitian:
         # The adjoint of `from_lower_triangle`: what fell on the upper triangle comes back.
-        xp = m.lib.xp
-        both = a_bar + m.lib.adjoint(a_bar)
-        diagonal = xp.eye(both.shape[-1], dtype=xp.bool, device=m.lib.device(both))
+        xp = lib.xp
+        both = a_bar + lib.adjoint(a_bar)
+        diagonal = xp.eye(both.shape[-1], dtype=xp.bool, device=lib.device(both))
         a_bar = xp.where(diagonal, 0.5 * both, xp.tril(both))
-    return arguments.astype(m.lib, a_bar, m.dtype)
+    return (scale.leave(lib, a_bar, steps, finite),)
 
 
 def lstsq_jvp(
@@ -188,20 +207,35 @@ def lstsq_jvp(
     >>> dx, round(float(dresiduals), 12)  # the mean moves by 1/2, the squared residual by −2
     (array([0.5]), -2.0)
     """
-    e, solve, inputs, x = _solved(
-        a, b, "lstsq_jvp", rtol=rtol, atol=atol, rcond=rcond, method=method
+    e = arguments.equations(a, b, "lstsq_jvp")
+    m = e.matrix
+    da = arguments.companion(m, da, tuple(m.a.shape), "lstsq_jvp", "da")
+    db = arguments.companion(m, db, tuple(e.b.shape), "lstsq_jvp", "db")
+    options = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
+    method, inputs = _lstsq_call("lstsq_jvp", e, **options)
+    dx, dresiduals = m.lib.run(_jvp_of_lstsq, method, *inputs, da, db)
+    real = m.known.real if m.known.compute == m.dtype else m.dtype
+    (dx,), (dresiduals,) = (
+        arguments.rounded(m.lib, dtype, x) for dtype, x in ((m.dtype, dx), (real, dresiduals))
     )
-    lib, a, dtype, known = e.matrix
-    a_shape = (*e.batch, *a.shape[-2:])
-    da = _expanded(e, da, tuple(a.shape), a_shape, "da", "lstsq_jvp")
-    db = _expanded(e, db, tuple(e.b.shape), e.b_shape, "db", "lstsq_jvp")
-    with lib.quiet():
-        (dx,) = solve.jvp(lib, inputs, (x,), (da, db, None, None))
-        (dresiduals,) = Residuals().jvp(lib, (a, e.b, x), (), (da, db, None))
-    if e.is_vector:
-        dx, dresiduals = dx[..., 0], dresiduals[..., 0]  # type: ignore[index]  # da is no None
-    real = known.real if known.compute == dtype else dtype
-    return arguments.astype(lib, dx, dtype), arguments.astype(lib, dresiduals, real)
+    return dx, dresiduals
+
+
+def _jvp_of_lstsq(
+    lib: Adapter, method: str, a: Array, b: Array, *inputs: Any
+) -> tuple[Array, Array]:
+    *cutoff, da, db = inputs
+    is_vector = b.ndim == 1
+    system, rule, known = _solved(lib, method, a, b, *cutoff)
+    a, b, x, w, z = known
+    da, db, _ = arguments.aligned(lib, da, db)
+    da = system.of_a(lib, arguments.with_ndim(lib, da, a.ndim))
+    db = system.of_b(lib, arguments.with_ndim(lib, db, a.ndim))
+    (dx,) = rule.jvp(lib, (a, b, w, z), (x,), (da, db, None, None))
+    (dsquares,) = Residuals().jvp(lib, (a, b, x, None), (), (da, db, None, None))
+    dx, dsquares = system.of_x(lib, dx), system.of_squares(lib, dsquares)
+    dx, dsquares = system.marked(lib, dx, dsquares)
+    return (dx[..., 0], dsquares[..., 0]) if is_vector else (dx, dsquares)
 
 
 def lstsq_vjp(
@@ -254,65 +288,88 @@ def lstsq_vjp(
     >>> b_bar
     array([0.5, 0.5])
     """
-    e, solve, inputs, x = _solved(
-        a, b, "lstsq_vjp", rtol=rtol, atol=atol, rcond=rcond, method=method
-    )
-    lib, a_, dtype, _ = e.matrix
-    columns = e.b.shape[-1]
-    shape = tuple(x.shape)
-    g = _expanded(e, g, shape, shape[:-1] if e.is_vector else shape, "g", "lstsq_vjp")
-    needed = (True, True, False, False)
-    with lib.quiet():
-        a_bar, b_bar, *_ = solve.vjp(lib, inputs, (x,), (g,), needed)
+    e = arguments.equations(a, b, "lstsq_vjp")
+    m = e.matrix
+    batch = arguments.broadcast(tuple(m.a.shape[:-2]), tuple(e.b.shape[:-2]), "lstsq_vjp")
+    columns = () if e.is_vector else (e.b.shape[-1],)
+    g = arguments.companion(m, g, (*batch, m.a.shape[-1], *columns), "lstsq_vjp", "g")
     if residuals_bar is not None:
-        batch = shape[:-2]
-        full = (*batch, columns)
-        public = batch if e.is_vector else full
-        rho = _expanded(e, residuals_bar, full, public, "residuals_bar", "lstsq_vjp")
-        with lib.quiet():
-            a_more, b_more, _ = Residuals().vjp(lib, (a_, e.b, x), (), (rho,), needed[:3])
-            a_bar, b_bar = a_bar + a_more, b_bar + b_more  # type: ignore[operator]  # both needed
-    xp = lib.xp
-    return (
-        arguments.astype(lib, xp.reshape(a_bar, tuple(a.shape)), dtype),
-        arguments.astype(lib, xp.reshape(b_bar, tuple(b.shape)), dtype),
-    )
+        shape = (*batch, *columns)
+        residuals_bar = arguments.companion(m, residuals_bar, shape, "lstsq_vjp", "residuals_bar")
+    options = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
+    method, inputs = _lstsq_call("lstsq_vjp", e, **options)
+    a_bar, b_bar = m.lib.run(_vjp_of_lstsq, method, *inputs, g, residuals_bar)
+    a_bar, b_bar = arguments.rounded(m.lib, m.dtype, a_bar, b_bar)
+    return a_bar, b_bar
 
 
-def _matrix_and_pinv(
-    a: Array, x: Array | None, function: str, *, hermitian: bool, **options: Any
-) -> tuple[arguments.Matrix, Array]:
-    m = arguments.matrix(a, function)
-    if hermitian:
-        arguments.square(m, function)
-        m = m._replace(a=from_lower_triangle(m.lib, m.a))
-    shape = (*m.a.shape[:-2], m.a.shape[-1], m.a.shape[-2])
-    if x is None:
-        x = pinv(m.a, hermitian=hermitian, **options)
-    return m, arguments.companion(m, x, shape, function, "x")
+def _vjp_of_lstsq(
+    lib: Adapter, method: str, a: Array, b: Array, *inputs: Any
+) -> tuple[Array, Array]:
+    *cutoff, g, g_squares = inputs
+    system, rule, known = _solved(lib, method, a, b, *cutoff)
+    if b.ndim == 1:
+        g, g_squares = g[..., None], None if g_squares is None else g_squares[..., None]
+    a_bar, b_bar = rule.vjp_of_fit(lib, known, system.of_x(lib, g), None, (True, True))
+    a_bar, b_bar = system.of_a(lib, a_bar), system.of_b(lib, b_bar)
+    if g_squares is not None:
+        a0, b0, _ = arguments.aligned(lib, a, b)
+        there = scale.finite(lib, a0, system.a), scale.finite(lib, b0, system.b)
+        x = system.of_x(lib, known[2])
+        more = Residuals().vjp(lib, (*there, x, None), (), (g_squares,), (True, True, False, False))
+        a_bar, b_bar = a_bar + more[0], b_bar + more[1]  # type: ignore[operator]  # both needed
+    a_bar = scale.leave(lib, a_bar, None, system.a.finite)
+    b_bar = scale.leave(lib, b_bar, None, system.b.finite)
+    reshape = lib.xp.reshape
+    return reshape(a_bar, tuple(a.shape)), reshape(b_bar, tuple(b.shape))
+
+
+def _lstsq_call(
+    function: str, e: arguments.Equations, method: str, **options: Any
+) -> tuple[str, tuple[Any, ...]]:
+    lib, a, _, known = e.matrix
+    method = arguments.method(method, "kept", function)
+    return method, (a, e.b, *tolerances(lib, a, known, function, **options))
 
 
 def _solved(
-    a: Array, b: Array, function: str, *, method: str, **options: Any
-) -> tuple[arguments.Equations, Solve, tuple[Any, ...], Array]:
-    e = arguments.equations(a, b, function)
-    lib, a, _, known = e.matrix
-    rtol, atol = tolerances(lib, a, known, function, **options)
-    algorithm = arguments.algorithm(arguments.GENERAL, method, function)
-    with lib.quiet():
-        w, z, *_ = lib.constant(Factorize(algorithm), a, rtol, atol)
-        solve, inputs = solve_of(algorithm, lib, a), (a, e.b, w, z)
-        return e, solve, inputs, lib.differentiable(solve, *inputs)[0]
+    lib: Adapter, method: str, a: Array, b: Array, rtol: Any, atol: Any
+) -> tuple[scale.System, Solve, tuple[Any, ...]]:
+    """Return the sizes of A and b, the rule that solves, and A, b, x, W and Z inside."""
+    a, b, (rtol, atol) = arguments.aligned(lib, a, b, rtol, atol)
+    system = scale.System(scale.enter(lib, a), scale.enter(lib, b, columns=True))
+    a, b = system.a.x, system.b.x
+    atol = scale.tolerance(lib, atol, a, system.a.steps)
+    factor = factorized(lib, a, rtol, atol, method, "kept")
+    w, z, *_ = factor
+    rule = Solve(factor.steps, factor.full(a))
+    return system, rule, (a, b, rule.value(lib, a, b, w, z)[0], w, z)
 
 
-def _expanded(
-    e: arguments.Equations,
-    x: Array,
-    shape: tuple[int, ...],
-    public: tuple[int, ...],
-    name: str,
-    function: str,
-) -> Array:
-    """Accept `x` in the shape that the caller sees, and return it in the shape computed in."""
-    x = arguments.companion(e.matrix, x, public, function, name)
-    return e.matrix.lib.xp.reshape(x, shape)
+def _pinv_call(
+    function: str, a: Array, x: Array | None, *, hermitian: bool, method: str, **options: Any
+) -> tuple[arguments.Matrix, Pinv, tuple[Any, ...]]:
+    m = arguments.matrix(a, function)
+    if hermitian:
+        arguments.square(m, function)
+    if x is not None:
+        shape = (*m.a.shape[:-2], m.a.shape[-1], m.a.shape[-2])
+        x = arguments.companion(m, x, shape, function, "x")
+    method = arguments.method(method, "pinv", function, hermitian=hermitian)
+    cutoff = tolerances(m.lib, m.a, m.known, function, **options)
+    return m, Pinv(method, hermitian, rank=False), (m.a, x, *cutoff)
+
+
+def _inside(
+    lib: Adapter, rule: Pinv, a: Array, x: Array | None, rtol: Any, atol: Any
+) -> tuple[Array, Array, Array | None, Array | None]:
+    """Return A and A⁺ of an ordinary size, the steps to it, and which matrices are finite."""
+    if rule.hermitian:
+        a = from_lower_triangle(lib, a)
+    a, steps, finite = scale.enter(lib, a)
+    if x is None:
+        atol = scale.tolerance(lib, atol, a, steps)
+        x = lib.differentiable(rule, a, rtol, atol)[0]
+    elif steps is not None:
+        x = scale.leave(lib, x, -steps)
+    return a, x, steps, finite

@@ -14,53 +14,54 @@ Products are ordered so that nothing of shape M×M (for M ≥ N) or N×N (for M 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar
 
-from ._adapter import Adapter
-from ._factor._factor import Factor, ranks, solve
-from ._factor._ladder import is_small, ladder, ladder_of_pinv
-from ._factor._least_squares import factors, least_squares
-from ._factor._seminormal import corrected
-from ._factor._svd import svd, svd_of_pinv
+from ._adapter import Adapter, Rule
+from ._climb import climb
+from ._factor import Factor, Solution, apply, ranks, residual_squares
+from ._methods._eigh import eigh
+from ._methods._minimum_norm import solution
+from ._methods._svd import svd_factor
+from ._plan import is_tiny
+from ._problem import Problem, Wanted
+from ._tolerance import cutoff
 from ._typing import Array
-
-Algorithm: TypeAlias = Callable[[Adapter, Array, Any, Any], Factor]
-
-
-# The algorithms that do better if nothing but A⁺ is wanted.
-_OF_PINV: dict[Algorithm, Algorithm] = {ladder: ladder_of_pinv, svd: svd_of_pinv}
 
 
 @dataclass(frozen=True)
-class Pinv:
+class Pinv(Rule):
     """(A, rtol, atol) -> (A⁺, rank)."""
 
-    algorithm: Algorithm
+    method: str
     hermitian: bool = False
     rank: bool = True
     """Whether to return the rank. If not, a number or None stands in its place: what is known
     without an operation, for the derivatives."""
 
-    differentiable = (True, False)
-
-    def decomposes(self, lib: Adapter, a: Array, *_: Any) -> bool:
-        """Tell whether one matrix is decomposed, and little else is to do."""
-        return a.ndim == 2 and decomposed(self.algorithm, lib, a)
+    arrays: ClassVar = ("a",)
+    tolerances: ClassVar = ("rtol", "atol")
+    differentiable: ClassVar = (True, False)
+    chooses: ClassVar = True
 
     def value(
         self, lib: Adapter, a: Array, rtol: Any, atol: Any
     ) -> tuple[Array, Array | int | None]:
         """Compute A⁺ and the rank of A."""
-        algorithm = _OF_PINV.get(self.algorithm, self.algorithm)
-        factor = algorithm(lib, a, rtol, atol)
-        x = factor.pinv(lib)
+        rtol, atol = cutoff(lib, a, rtol, atol)
+        x: Array
         if self.hermitian:
+            factor = eigh(Problem(lib, a, rtol, atol, wanted="pinv")).answer()
+            x, rank = factor.pinv(lib), factor.rank
             x = 0.5 * x + 0.5 * lib.adjoint(x)
+        elif decomposes(self.method, lib, a):
+            factor = svd_factor(lib, a, rtol, atol)
+            x, rank = factor.pinv(lib), factor.rank
+        else:
+            (x, rank), _ = climb(Problem(lib, a, rtol, atol, wanted="pinv"), self.method)
         if self.rank:
-            return x, ranks(lib, factor.rank, a)
-        return x, factor.rank if isinstance(factor.rank, int) else None
+            return x, ranks(lib, rank, a)
+        return x, rank if isinstance(rank, int) else None
 
     def jvp(
         self,
@@ -86,6 +87,11 @@ class Pinv:
         if g is None or not needed[0]:
             return None, None, None
         return pinv_vjp(lib, inputs[0], outputs[0], outputs[1], g), None, None
+
+
+def decomposes(method: str, lib: Adapter, a: Array) -> bool:
+    """Tell whether the singular value decomposition is taken at once."""
+    return method == "svd" or (method == "auto" and is_tiny(lib, a))
 
 
 def pinv_jvp(lib: Adapter, a: Array, x: Array, rank: Any, da: Array) -> Array:
@@ -130,29 +136,16 @@ def pinv_vjp(lib: Adapter, a: Array, x: Array, rank: Any, g: Array) -> Array:
     if full and m == n:
         return -dot(xh, h(t))
     w = lib.gramian(xh)
-    # T W is of the size of ‖X‖³, and Ā of ‖X‖², which is all that has to be representable.
-    size = _size(lib, w)
-    t = t / size
     tw = dot(t, w)
     inner = tw + h(tw)
     if not full:
         wt = dot(w, t)
         inner = inner - wt + dot(wt, dot(x, a))
-    return dot(gh, w) - dot(a, inner) * size
-
-
-def _size(lib: Adapter, w: Array) -> Array:
-    """Return ‖X‖_F, shape (..., 1, 1), given X Xᴴ; no zero, of which the root has no derivative."""
-    xp, known = lib.xp, lib.precision(w.dtype)
-    assert known is not None  # checked at the call
-    diagonal = xp.linalg.diagonal(w)
-    # A dimension is kept: `torch.func.jvp` makes a double of what has none and meets a number.
-    squares = xp.sum(xp.real(diagonal) if known.is_complex else diagonal, axis=-1, keepdims=True)
-    return xp.sqrt(squares + 2.0 ** (2 - known.exponents))[..., None]
+    return dot(gh, w) - dot(a, inner)
 
 
 @dataclass(frozen=True)
-class Factorize:
+class Factorize(Rule):
     """(A, rtol, atol) -> (W, Z, rank, σ) with A⁺ = W Zᴴ; None for W or Z is the identity.
 
     The rules that apply W and Z know what they are made of, and differentiate with respect to A.
@@ -161,17 +154,17 @@ class Factorize:
     pair with dW Zᴴ + W dZᴴ = dX will do, since W and Z are used in this product alone.
     """
 
-    algorithm: Algorithm
+    method: str
 
-    differentiable = (True, True, False, False)
+    arrays: ClassVar = ("a",)
+    tolerances: ClassVar = ("rtol", "atol")
+    differentiable: ClassVar = (True, True, False, False)
+    chooses: ClassVar = True
+    constant: ClassVar = True
 
-    def decomposes(self, lib: Adapter, a: Array, *_: Any) -> bool:
-        """Tell whether one matrix is decomposed, and little else is to do."""
-        return a.ndim == 2 and decomposed(self.algorithm, lib, a)
-
-    def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Array, ...]:
+    def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Any, ...]:
         """Compute the factored form of A⁺."""
-        w, z, rank, s = self.algorithm(lib, a, rtol, atol)
+        w, z, rank, s, _ = factorized(lib, a, rtol, atol, self.method, "factor")
         return w, z, ranks(lib, rank, a), s
 
     def jvp(
@@ -206,37 +199,39 @@ class Factorize:
         return (None,) * 3
 
 
+def factorized(
+    lib: Adapter, a: Array, rtol: Any, atol: Any, method: str, wanted: Wanted
+) -> Factor:
+    """Factorize A, which is finite and of ordinary size, for any right-hand side."""
+    rtol, atol = cutoff(lib, a, rtol, atol)
+    if decomposes(method, lib, a):
+        return svd_factor(lib, a, rtol, atol)
+    factor: Factor
+    factor, _ = climb(Problem(lib, a, rtol, atol, wanted=wanted), method)
+    return factor
+
+
 @dataclass(frozen=True)
-class Solve:
-    """(A, b, W, Z) -> (A⁺b,), given A⁺ = W Zᴴ; None for W or Z is the identity.
+class Solve(Rule):
+    """(A, b, W, Z) -> (A⁺b,), given W and Z of a `Factor`.
 
     Derivatives need A⁺ and A⁺ᴴ only, so they are made of this same rule: one factorization serves
     the derivatives of every order. All inputs have the same number of dimensions.
     """
 
     steps: int
-    """How often to solve again for what is left of b, which a decomposition does not need."""
-    normal: bool = False
-    """Whether R⁻¹ of the normal equations is given as W, or as Z if A is wide, see `corrected`."""
+    """How often a solution is corrected."""
     full: bool = False
     """Whether A is known to have full rank, so that what belongs to its null spaces vanishes."""
 
-    differentiable = (True,)
-
-    def decomposes(self, *_: Any) -> bool:
-        """Return False: products alone."""
-        return False
+    arrays: ClassVar = ("a", "b", "w", "z")
+    differentiable: ClassVar = (True,)
 
     def value(
         self, lib: Adapter, a: Array, b: Array, w: Array | None, z: Array | None
     ) -> tuple[Array]:
         """Compute A⁺b."""
-        if not self.normal:
-            return (solve(lib, a, b, w, z, self.steps),)
-        t = z if w is None else w
-        assert t is not None  # one of the two is given
-        wide = a.shape[-2] < a.shape[-1]
-        return (corrected(lib, lib.adjoint(a) if wide else a, b, t, wide, self.steps),)
+        return (apply(lib, a, b, w, z, self.steps),)
 
     def jvp(
         self,
@@ -331,24 +326,23 @@ class Solve:
 
 
 @dataclass(frozen=True)
-class Residuals:
-    """(A, b, x) -> (‖b − A x‖² for each column,), where x minimises it.
+class Residuals(Rule):
+    """(A, b, x, ‖b − A x‖² or None) -> (‖b − A x‖² for each column,), where x minimises it.
 
+    The value may be known already; the derivatives are those of the formula.
     Danskin's theorem: at a minimum, the way in which x depends on A and b does not matter to
     first order, so d‖r‖² = 2 Re⟨r, db − dA x⟩ and no equations have to be solved. The second
     derivative follows, since x and r stand in this formula as the functions that they are.
     """
 
-    differentiable = (True,)
+    arrays: ClassVar = ("a", "b", "x", "squares")
+    differentiable: ClassVar = (True,)
 
-    def decomposes(self, *_: Any) -> bool:
-        """Return False: products alone."""
-        return False
-
-    def value(self, lib: Adapter, a: Array, b: Array, x: Array) -> tuple[Array]:
+    def value(
+        self, lib: Adapter, a: Array, b: Array, x: Array, squares: Array | None
+    ) -> tuple[Array]:
         """Compute the squared 2-norms of the columns of b − A x."""
-        r = b - lib.matmul(a, x)
-        return (_real_dot(lib, r, r),)
+        return (residual_squares(lib, a, b, x) if squares is None else squares,)
 
     def jvp(
         self,
@@ -359,8 +353,8 @@ class Residuals:
     ) -> tuple[Array | None]:
         """Return d‖r‖²."""
         del outputs
-        a, b, x = inputs
-        da, db, _ = tangents
+        a, b, x, _ = inputs
+        da, db, *_ = tangents
         if da is None and db is None:
             return (None,)
         r = b - lib.matmul(a, x)
@@ -377,93 +371,88 @@ class Residuals:
     ) -> tuple[Array | None, ...]:
         """Return Ā = −2 r g xᴴ and b̄ = 2 r g."""
         del outputs
-        a, b, x = inputs
+        a, b, x, _ = inputs
         (g,) = cotangents
         if g is None:
-            return (None,) * 3
+            return (None,) * 4
         b_bar = 2.0 * (b - lib.matmul(a, x)) * g[..., None, :]
         a_bar = -lib.matmul(b_bar, lib.adjoint(x)) if needed[0] else None
         return (
             None if a_bar is None else sum_to(lib, a_bar, a.shape),
             sum_to(lib, b_bar, b.shape) if needed[1] else None,
             None,
+            None,
         )
 
 
 @dataclass(frozen=True)
-class Lstsq:
-    """(A, b, rtol, atol) -> (x, ‖b − A x‖² for each column, rank, σ).
+class Lstsq(Rule):
+    """(A, b, rtol, atol) -> (x, ‖b − A x‖² for each column, rank, σ), and more if `kept`.
 
-    Where derivatives may be asked for it is composed of the rules above, which keep A⁺ in factored
-    form. Otherwise nothing is kept, and σ is None.
+    Where derivatives are asked for, a library either makes one node of it, which keeps the
+    factorization (`kept`: W, Z and the rule that applies them follow), or takes it `by_parts`.
     """
 
-    algorithm: Algorithm
+    method: str
+    singular_values: bool = False
+    kept: bool = False
 
-    def value(
-        self, lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any
-    ) -> tuple[Array, Array, Array, Array | None]:
-        """Solve without a derivative."""
-        traced_batch = a.ndim > 2 and not lib.readable(a)  # `traced` mends single matrices
-        if self.algorithm is svd or traced_batch or a.shape[:-2] != b.shape[:-2]:
-            return self.composed(lib, a, b, rtol, atol)
-        b = _marked(b)
-        solved = least_squares(lib, a, b, rtol, atol)
-        return solved.x, solved.squares, solved.rank, None
-
-    def composed(
-        self, lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any
-    ) -> tuple[Array, Array, Array, Array | None]:
-        """Solve by rules that have derivatives."""
-        b = _marked(b)
-        w, z, rank, s = lib.constant(Factorize(self.algorithm), a, rtol, atol)
-        (x,) = lib.differentiable(solve_of(self.algorithm, lib, a), a, b, w, z)
-        (residuals,) = lib.differentiable(Residuals(), a, b, x)
-        return x, residuals, rank, s
+    arrays: ClassVar = ("a", "b")
+    tolerances: ClassVar = ("rtol", "atol")
+    chooses: ClassVar = True
+    composed: ClassVar = True
 
     @property
-    def kept(self) -> KeptLstsq:
-        """The same as one rule that has derivatives, where values can be read."""
-        return KeptLstsq(self.algorithm)
-
-
-def decomposed(algorithm: Algorithm, lib: Adapter, a: Array) -> bool:
-    """Tell whether this algorithm takes the singular value decomposition of A at once."""
-    return algorithm is svd or (algorithm is ladder and lib.readable(a) and is_small(lib, a))
-
-
-def solve_of(algorithm: Algorithm, lib: Adapter, a: Array) -> Solve:
-    """Return the rule for what `Factorize` makes of A by this algorithm."""
-    return Solve(steps=0 if decomposed(algorithm, lib, a) else 1)
-
-
-@dataclass(frozen=True)
-class KeptLstsq:
-    """(A, b, rtol, atol) -> (x, ‖b − A x‖² for each column, rank, σ, W, Z, the rule that has them).
-
-    `Lstsq`, and with it what its derivatives need.
-    """
-
-    algorithm: Algorithm
-
-    differentiable = (True, True, False, False, False, False, False)
-
-    def decomposes(self, *_: Any) -> bool:
-        """Return False: of a small A the products with b take as long."""
-        return False
+    def differentiable(self) -> tuple[bool, ...]:
+        """Of x and the residuals."""
+        return (True, True, False, False) + (False,) * (3 if self.kept else 0)
 
     def value(self, lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> tuple[Any, ...]:
-        """Factorize and solve."""
-        b = _marked(b)
-        if self.algorithm is svd:
-            factor, steps, normal = svd(lib, a, rtol, atol), 0, False
+        """Solve in the fastest way, or factorize and solve."""
+        if self.kept:
+            factor = factorized(lib, a, rtol, atol, self.method, "kept")
+            w, z, rank, s, steps = factor
+            rule = Solve(steps, factor.full(a))
+            (x,) = rule.value(lib, a, b, w, z)
+            squares = residual_squares(lib, a, b, x)
+            return x, squares, ranks(lib, rank, a), s, w, z, rule
+        known = cutoff(lib, a, rtol, atol)
+        found = None
+        if a.shape[:-2] != b.shape[:-2]:  # one A goes with many b, and is factorized once
+            method = "svd" if self.singular_values else self.method
+            w, z, rank, s, steps = factorized(lib, a, rtol, atol, method, "kept")
+            found = Solution(apply(lib, a, b, w, z, steps), None, rank, s)
+        elif decomposes(self.method, lib, a):
+            if self.method == "auto" and lib.readable(a):
+                found = solution(lib, a, b, *known)
+            if found is None:
+                w, z, rank, s, steps = svd_factor(lib, a, *known)
+                found = Solution(apply(lib, a, b, w, z, steps), None, rank, s)
         else:
-            factor, steps, normal = factors(lib, a, rtol, atol)
-        w, z, rank, s = factor
-        rule = Solve(steps, normal, full=isinstance(rank, int) and rank == min(a.shape[-2:]))
-        (x,) = rule.value(lib, a, b, w, z)
-        (squares,) = Residuals().value(lib, a, b, x)
-        return x, squares, ranks(lib, rank, a), s, w, z, rule
+            wanted = {"wanted": "solve", "b": b, "singular_values": self.singular_values}
+            found, _ = climb(Problem(lib, a, *known, **wanted), self.method)  # type: ignore[arg-type]
+        squares = found.squares
+        if squares is None:
+            squares = residual_squares(lib, a, b, found.x)
+        return (
+            found.x,
+            squares,
+            ranks(lib, found.rank, a),
+            found.s if self.singular_values else None,
+        )
+
+    def by_parts(self, lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> tuple[Any, ...]:
+        """Solve by rules that have derivatives of their own."""
+        method = "svd" if self.singular_values else self.method
+        w, z, rank, s = lib.differentiable(Factorize(method), a, rtol, atol)
+        steps = 0 if decomposes(method, lib, a) else 1
+        (x,) = lib.differentiable(Solve(steps), a, b, w, z)
+        (squares,) = lib.differentiable(Residuals(), a, b, x, None)
+        return x, squares, rank, s if self.singular_values else None
+
+    def keeping(self) -> Lstsq:
+        """Return the rule that keeps the factorization."""
+        return Lstsq("svd" if self.singular_values else self.method, self.singular_values, True)
 
     def jvp(
         self,
@@ -472,11 +461,11 @@ class KeptLstsq:
         outputs: tuple[Any, ...],
         tangents: tuple[Any, ...],
     ) -> tuple[Array | None, ...]:
-        """Return dx and d‖r‖²."""
+        """Return dx and d‖r‖², if kept."""
         (a, b, *_), (x, _, _, _, w, z, rule) = inputs, outputs
         known = *tangents[:2], None, None
         (dx,) = rule.jvp(lib, (a, b, w, z), (x,), known)
-        (dsquares,) = Residuals().jvp(lib, (a, b, x), (), known[:3])
+        (dsquares,) = Residuals().jvp(lib, (a, b, x, None), (), known)
         return dx, dsquares, None, None, None, None, None
 
     def vjp(
@@ -487,19 +476,15 @@ class KeptLstsq:
         cotangents: tuple[Any, ...],
         needed: tuple[bool, ...],
     ) -> tuple[Array | None, ...]:
-        """Return Ā and b̄."""
+        """Return Ā and b̄, if kept."""
         (a, b, *_), (x, _, _, _, w, z, rule) = inputs, outputs
         g, g_squares = cotangents[:2]
         if g is None:
-            bars = Residuals().vjp(lib, (a, b, x), (), (g_squares,), (*needed[:2], False))[:2]
+            inputs = a, b, x, None
+            bars = Residuals().vjp(lib, inputs, (), (g_squares,), (*needed[:2], False, False))[:2]
         else:
             bars = rule.vjp_of_fit(lib, (a, b, x, w, z), g, g_squares, needed)
         return *bars, None, None
-
-
-def _marked(b: Array) -> Array:
-    """Return b with NaN for an infinity: a solution would have infinities of unknown signs."""
-    return b + (b - b)
 
 
 def _real_dot(lib: Adapter, x: Array, y: Array) -> Array:

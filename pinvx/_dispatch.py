@@ -163,6 +163,15 @@ def adapter_of(x: Array, function: str, name: str) -> Adapter:
 
 
 def _namespace_of(x: Array, function: str, name: str) -> Namespace:
+    for dense in ("toarray", "todense"):
+        if hasattr(x, dense):
+            raise TypeError(
+                sentence(
+                    f"{function}: `{name}` is a sparse {describe(x)}, and its pseudoinverse is "
+                    "dense",
+                    f"pass {name}.{dense}() if that fits into memory",
+                )
+            )
     try:
         return array_api_compat.array_namespace(x)
     except TypeError as error:

@@ -1,18 +1,18 @@
 """The public functions: docstring, namespace, validation and one call.
 
-From `pinv` to LAPACK in three files: this one, `_derivative.py` (the rule `Pinv`) and
-`_factor/_svd.py`, which calls the library's own `linalg.svd`. (`method="auto"` chooses in
-`_factor/_ladder.py` first.)
+From `pinv` to LAPACK with `method="svd"` in three files: this one, `_derivative.py` (the rule
+`Pinv`) and `_methods/_svd.py`, which calls the library's `linalg.svd` through its adapter.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import _arguments as arguments
-from ._derivative import Lstsq, Pinv
-from ._factor._eigh import from_lower_triangle
-from ._factor._svd import svd
+from . import _scale as scale
+from ._adapter import Adapter
+from ._derivative import Lstsq, Pinv, Residuals
+from ._methods._eigh import from_lower_triangle
 from ._tolerance import default, tolerances
 from ._typing import Array, Tolerance
 
@@ -33,8 +33,8 @@ class LstsqResult(NamedTuple):
 def pinv(
     a: Array,
     /,
-    *,
     rtol: Tolerance | None = None,
+    *,
     atol: Tolerance | None = None,
     rcond: Tolerance | None = None,
     hermitian: bool = False,
@@ -54,8 +54,9 @@ def pinv(
         complex128 are computed in their own precision, float16 and bfloat16 in float32; integers
         and booleans become the library's default real floating dtype.
     rtol : float or array, optional
-        The relative tolerance; an array gives one for each matrix. None means max(M, N)·eps
-        (of float32 for the half types), or 0 where `atol` > 0.
+        The relative tolerance, which may stand in the second place without its name; an array
+        gives one for each matrix. None means max(M, N)·eps (of float32 for the half types), or 0
+        where `atol` > 0.
     atol : float or array, optional
         The absolute tolerance; None means 0.
     rcond : float or array, optional
@@ -68,10 +69,12 @@ def pinv(
     out : array, optional
         An array of the shape and dtype of the result to write it into, for a library whose arrays
         can be written to.
-    method : {"auto", "svd"}
+    method : str or tuple of str
         "svd" is always the formula above (with eigenvalues if `hermitian`). "auto" takes a faster
-        way where it is certified to give the same, and reads a boolean or two from the device for
-        each way that it tries (in a batch, which matrices were refused).
+        method where that is certified to give the same, and reads one boolean from the device for
+        each method that it tries (in a batch, which matrices were refused). The name of a method,
+        or several, restricts it to these, with "svd" for what they refuse: "inverse",
+        "normal_equations", "cholesky_qr", "subspace", "double_cholesky", "double_eigenvectors".
 
     Returns
     -------
@@ -109,23 +112,32 @@ def pinv(
            [0. , 0. , 0.5]])
     """
     m = arguments.matrix(a, "pinv")
-    methods = arguments.HERMITIAN if hermitian else arguments.GENERAL
-    algorithm = arguments.algorithm(methods, method, "pinv")
+    method = arguments.method(method, "pinv", "pinv", hermitian=hermitian)
     rtol, atol = tolerances(m.lib, m.a, m.known, "pinv", rtol=rtol, atol=atol, rcond=rcond)
-    a = m.a
     if hermitian:
         arguments.square(m, "pinv")
-        a = from_lower_triangle(m.lib, a)
     if out is not None:
-        shape = (*a.shape[:-2], a.shape[-1], a.shape[-2])
+        shape = (*m.a.shape[:-2], m.a.shape[-1], m.a.shape[-2])
         arguments.destination(m, out, shape, "pinv")
-    with m.lib.quiet():
-        rule = Pinv(algorithm, hermitian, return_rank)
-        x, rank = m.lib.differentiable(rule, a, rtol, atol)
-        x = arguments.astype(m.lib, x, m.dtype)
+    x, rank = m.lib.run(_pinv, Pinv(method, hermitian, return_rank), m.a, rtol, atol)
+    if x.dtype != m.dtype:
+        (x,) = arguments.rounded(m.lib, m.dtype, x)
     if out is not None:
         x = m.lib.write(out, x, "pinv")
     return (x, rank) if return_rank else x
+
+
+def _pinv(lib: Adapter, rule: Pinv, a: Array, rtol: Any, atol: Any) -> tuple[Array, Any]:
+    if rule.hermitian:
+        a = from_lower_triangle(lib, a)
+    inside = scale.enter(lib, a)
+    a, steps, finite = inside
+    if steps is not None:
+        atol = scale.tolerance(lib, atol, a, steps)
+    x, rank = lib.differentiable(rule, a, rtol, atol)
+    if not inside.unchanged:
+        x = scale.leave(lib, x, steps, finite)
+    return x, rank
 
 
 def pinverse(input: Array, rcond: Tolerance = 1e-15) -> Array:  # noqa: A002  # PyTorch's name
@@ -158,8 +170,8 @@ def lstsq(
     a: Array,
     b: Array,
     /,
-    *,
     rtol: Tolerance | None = None,
+    *,
     atol: Tolerance | None = None,
     rcond: Tolerance | None = None,
     singular_values: bool = False,
@@ -181,9 +193,11 @@ def lstsq(
     rtol, atol, rcond : float or array, optional
         The cutoff for the singular values of `a`, as for `pinv`.
     singular_values : bool
-        Whether to return the singular values, too. They are constants for derivatives.
-    method : {"auto", "svd"}
-        As for `pinv`; the singular values are always those of the "svd" method.
+        Whether to return the singular values, too. They are constants for derivatives, and always
+        come from a singular value decomposition.
+    method : str or tuple of str
+        As for `pinv`, and three more names: "elimination", "corrected" (normal equations with
+        corrections) and "minimum_norm" (the library's own least squares, checked).
 
     Returns
     -------
@@ -221,24 +235,46 @@ def lstsq(
     """
     e = arguments.equations(a, b, "lstsq")
     lib, a, dtype, known = e.matrix
-    algorithm = arguments.algorithm(arguments.GENERAL, method, "lstsq")
-    if singular_values:
-        algorithm = svd
+    method = arguments.method(method, "solve", "lstsq")
     rtol, atol = tolerances(lib, a, known, "lstsq", rtol=rtol, atol=atol, rcond=rcond)
-    with lib.quiet():
-        x, residuals, rank, s, *_ = lib.composed(Lstsq(algorithm), a, e.b, rtol, atol)
-
-    if e.is_vector:
-        x, residuals = x[..., 0], residuals[..., 0]
+    x, squares, rank, s = lib.run(_lstsq, Lstsq(method, singular_values), a, e.b, rtol, atol)
+    if x.dtype != dtype:
+        (x,) = arguments.rounded(lib, dtype, x)
     real = known.real if known.compute == dtype else dtype
-    return LstsqResult(
-        arguments.astype(lib, x, dtype),
-        arguments.astype(lib, residuals, real),
-        rank if len(e.batch) == rank.ndim else lib.xp.reshape(rank, e.batch),
-        arguments.astype(lib, lib.xp.reshape(s, (*e.batch, s.shape[-1])), real)
-        if singular_values
-        else None,
-    )
+    if squares.dtype != real or s is not None:
+        squares, s = arguments.rounded(lib, real, squares, s)
+    return LstsqResult(x, squares, rank, s)
+
+
+def _lstsq(
+    lib: Adapter, rule: Lstsq, a: Array, b: Array, rtol: Any, atol: Any
+) -> tuple[Array, Array, Array, Array | None]:
+    batch, is_vector = a.shape[:-2], b.ndim == 1
+    a, b, (rtol, atol) = arguments.aligned(lib, a, b, rtol, atol)
+    inside = scale.enter(lib, a)
+    if inside.steps is not None:
+        atol = scale.tolerance(lib, atol, inside.x, inside.steps)
+    if lib.linear:
+        system = scale.System(inside, scale.Passed(b + (b - b)))
+        x, squares, rank, s = rule.by_parts(lib, *(p.x for p in system), rtol, atol)
+    else:
+        system = scale.System(inside, scale.enter(lib, b, columns=True))
+        x, squares, rank, s, *_ = lib.differentiable(rule, *(p.x for p in system), rtol, atol)
+    if not system.unchanged:
+        x, squares = system.of_x(lib, x), system.of_squares(lib, squares)
+        # The derivatives of ‖b − A x‖² need no equations solved, so they are right at any size.
+        known = scale.finite(lib, a, inside), scale.finite(lib, b, system.b)
+        (squares,) = lib.differentiable(Residuals(), *known, x, squares)
+        x, squares = system.marked(lib, x, squares)
+    if rule.singular_values:
+        up = None if inside.steps is None else -inside.steps[..., 0]
+        s = scale.leave(lib, s, up, None if inside.finite is None else inside.finite[..., 0])
+        s = lib.xp.reshape(s, (*batch, s.shape[-1]))
+    if is_vector:
+        x, squares = x[..., 0], squares[..., 0]
+    if rank.ndim != len(batch):
+        rank = lib.xp.reshape(rank, batch)
+    return x, squares, rank, s
 
 
 def default_rtol(a: Array, /) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from . import _arguments as arguments
+from . import _scale as scale
 from ._adapter import Adapter
-from ._factor._balance import balance
 from ._typing import Array
 
 
@@ -69,17 +69,20 @@ def penrose_residuals(a: Array, x: Array, /) -> PenroseResiduals:
     if 0 in shape:
         zero = xp.zeros(shape[:-2], dtype=m.known.real, device=lib.device(a))
         return PenroseResiduals(zero, zero, zero, zero)
-    with lib.quiet():
-        # Norms square the entries, so A and X are brought to moderate scale; no residual changes.
-        balanced = balance(lib, a)
-        nan = xp.asarray(float("nan"), dtype=a.dtype, device=lib.device(a))
-        a = xp.where(balanced.finite[..., None, None], balanced.a, nan)
-        x = x / balanced.unit[..., None, None]
-        if a.shape[-2] < a.shape[-1]:  # A Aᴴ is small: the conditions of Aᴴ are the same, in pairs
-            axa, xax, xa, ax = _tall(lib, lib.adjoint(a), lib.adjoint(x))
-        else:
-            axa, xax, ax, xa = _tall(lib, a, x)
-    return PenroseResiduals(axa, xax, ax, xa)
+    return PenroseResiduals(*lib.run(_residuals, None, a, x))
+
+
+def _residuals(lib: Adapter, _: None, a: Array, x: Array) -> tuple[Array, ...]:
+    # Norms square the entries, so A and X are brought to an ordinary size; no residual changes.
+    a, steps, finite = scale.enter(lib, a)
+    a = scale.leave(lib, a, None, finite)
+    if steps is not None:
+        x = scale.leave(lib, x, -steps)
+    if a.shape[-2] < a.shape[-1]:  # A Aᴴ is small: the conditions of Aᴴ are the same, in pairs
+        axa, xax, xa, ax = _tall(lib, lib.adjoint(a), lib.adjoint(x))
+    else:
+        axa, xax, ax, xa = _tall(lib, a, x)
+    return axa, xax, ax, xa
 
 
 def _tall(lib: Adapter, a: Array, x: Array) -> tuple[Array, Array, Array, Array]:

@@ -2,6 +2,7 @@
 
 `rtol=None` means max(M, N)·eps, the default of the Array API standard, or 0 where an absolute
 tolerance > 0 is given. Exactly zero singular values never count: the comparison is strict.
+Tolerances are rounded to the dtype computed in, whether they are numbers or arrays.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import bisect
 import math
 import operator
+import sys
+import warnings
 from numbers import Real
 from typing import Any
 
@@ -17,6 +20,19 @@ from ._dispatch import adapter_of
 from ._dtypes import Precision
 from ._errors import describe, sentence
 from ._typing import Array, Tolerance
+
+
+class CutoffWarning(UserWarning):
+    """No tolerance was given, and the default one drops more than small singular values.
+
+    The default is rtol = max(M, N)·eps. For float32 (eps ≈ 1.2·10⁻⁷) and 83 887 rows it exceeds
+    0.01, and for 8 388 608 rows it is 1, so that nothing counts and the result is 0. The warning
+    depends on the shape and the dtype alone. Pass `rtol`, or compute in float64.
+    """
+
+
+# Where the default rtol exceeds this, `CutoffWarning` is given.
+UNUSUAL = 0.01
 
 
 def tolerances(
@@ -29,13 +45,15 @@ def tolerances(
     atol: Tolerance | None,
     rcond: Tolerance | None,
 ) -> tuple[Any, Any]:
-    """Check the tolerances, and replace None by the default.
+    """Check the tolerances.
 
     Returns
     -------
-    rtol, atol : float or array
-        Each a Python float, or an array with as many dimensions as the batch of `a`.
+    rtol, atol : None, float or array
+        As they were passed; an array in the real dtype computed in, with as many dimensions as the
+        batch of `a`.
     """
+    name = "rtol"
     if rcond is not None:
         if rtol is not None:
             raise TypeError(
@@ -45,19 +63,32 @@ def tolerances(
                     "pass `rtol` alone",
                 )
             )
-        rtol, rtol_name = rcond, "rcond"
-    else:
-        rtol_name = "rtol"
+        rtol, name = rcond, "rcond"
     if rtol is not None:
-        rtol = _at_most_one(lib, _checked(lib, a, known, function, rtol_name, rtol))
+        rtol = _checked(lib, a, known, function, name, rtol)
     if atol is not None:
         atol = _checked(lib, a, known, function, "atol", atol)
+    if rtol is None and atol is None and all(isinstance(n, int) for n in a.shape[-2:]):
+        if default(a.shape, known) > UNUSUAL:
+            _warn(function)
+    return rtol, atol
+
+
+def cutoff(lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Any, Any]:
+    """Return the tolerances with the default in place of None, for a matrix of this shape."""
     if rtol is None:
+        known = lib.precision(a.dtype)
+        assert known is not None  # checked at the call
         rtol = default(a.shape, known)
         if isinstance(atol, float):
             rtol = 0.0 if atol > 0.0 else rtol
         elif atol is not None:
             rtol = lib.xp.where(atol > 0.0, lib.xp.zeros_like(atol), lib.xp.full_like(atol, rtol))
+    elif isinstance(rtol, float):
+        # Nothing counts from 1 on, and ∞·0 is no cutoff.
+        rtol = min(rtol, 1.0)
+    else:
+        rtol = lib.xp.where(rtol > 1.0, lib.xp.ones_like(rtol), rtol)
     return rtol, 0.0 if atol is None else atol
 
 
@@ -66,7 +97,7 @@ def default(shape: tuple[int, ...], known: Precision) -> float:
     return max(shape[-2:]) * known.eps
 
 
-def counted(lib: Adapter, s: Array, largest: Array, unit: Any, rtol: Any, atol: Any) -> Array:
+def counted(lib: Adapter, s: Array, largest: Array, rtol: Any, atol: Any) -> Array:
     """Tell which singular values count.
 
     Parameters
@@ -74,38 +105,38 @@ def counted(lib: Adapter, s: Array, largest: Array, unit: Any, rtol: Any, atol: 
     lib
         The adapter of the arrays.
     s : array, shape (..., K)
-        Singular values of unit·A, in any order, K > 0.
+        Singular values, in any order, K > 0.
     largest : array, shape (...)
         The largest of them.
-    unit : array, shape (...), or float
-        The scale of A.
     rtol, atol
-        As `tolerances` returns them.
+        As `cutoff` returns them.
 
     Returns
     -------
     array of bool, shape (..., K)
     """
-    cutoff = rtol * largest
+    lowest = rtol * largest
     if not isinstance(atol, float) or atol > 0.0:
-        cutoff = lib.xp.maximum(cutoff, atol * unit)
+        lowest = lib.xp.maximum(lowest, atol + lib.xp.zeros_like(largest))
     # Strictly above: with rtol = 0 a zero singular value would count otherwise.
-    return s > cutoff[..., None]
+    return s > lowest[..., None]
 
 
-def how_many(sigma: list[float], cutoff: float) -> int:
+def how_many(sigma: list[float], lowest: float) -> int:
     """Return how many singular values, descending, are above the cutoff."""
-    if sigma[-1] > cutoff:
+    if sigma[-1] > lowest:
         return len(sigma)
-    return bisect.bisect_left(sigma, -cutoff, key=operator.neg)
+    return bisect.bisect_left(sigma, -lowest, key=operator.neg)
 
 
 def _checked(
     lib: Adapter, a: Array, known: Precision, function: str, name: str, value: Tolerance
 ) -> Any:
+    if not isinstance(value, Real) and _is_number(lib, value, function, name):
+        value = value.item()
     if isinstance(value, Real) and not isinstance(value, bool):
-        number = float(value)
-        if math.isnan(number) or number < 0.0:
+        number = _rounded(value, known)
+        if not number >= 0.0:
             raise ValueError(_not_a_tolerance(function, name, f"is {number}"))
         return number
     if not hasattr(value, "dtype") or not hasattr(value, "shape"):
@@ -116,6 +147,27 @@ def _checked(
             )
         )
     return _checked_array(lib, a, known, function, name, value)
+
+
+def _is_number(lib: Adapter, value: Any, function: str, name: str) -> bool:
+    """Tell whether it is an array without dimensions of another library, NumPy's mostly."""
+    if getattr(value, "shape", None) != () or not hasattr(value, "dtype"):
+        return False
+    return adapter_of(value, function, name) is not lib and hasattr(value, "item")
+
+
+def _rounded(value: Any, known: Precision) -> float:
+    """Return the number in the real dtype computed in; what is too large is infinite."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    if known.exponents == 1024 or number == 0.0 or not math.isfinite(number):
+        return number
+    _, exponent = math.frexp(number)
+    unit = math.ldexp(1.0, max(exponent, -125) - 24)  # of float32: 24 digits, down to 2**-149
+    number = round(number / unit) * unit
+    return number if number < 2.0**128 else math.inf
 
 
 def _checked_array(
@@ -132,7 +184,8 @@ def _checked_array(
                 "pass a Python number, or a real array of the library of `a`",
             )
         )
-    value = xp.astype(value, known.real, copy=False)
+    if value.dtype != known.real:
+        value = lib.run(_astype, known.real, value)
     if lib.device(value) != lib.device(a):
         raise ValueError(
             sentence(
@@ -150,16 +203,13 @@ def _checked_array(
                 "pass one number, or one a matrix",
             )
         )
-    if lib.readable(value) and bool(xp.any(~(value >= 0.0))):
+    if lib.readable(value) and not all(x >= 0.0 for x in lib.numbers(value)):
         raise ValueError(_not_a_tolerance(function, name, "has negative or NaN entries"))
-    return xp.reshape(value, padded)
+    return value if padded == shape else xp.reshape(value, padded)
 
 
-def _at_most_one(lib: Adapter, rtol: Any) -> Any:
-    """Return `rtol`, or 1 where it is larger: nothing counts either way, and ∞·0 is no cutoff."""
-    if isinstance(rtol, float):
-        return min(rtol, 1.0)
-    return lib.xp.where(rtol > 1.0, lib.xp.ones_like(rtol), rtol)
+def _astype(lib: Adapter, dtype: Any, value: Array) -> Array:
+    return lib.xp.astype(value, dtype)
 
 
 def _not_a_tolerance(function: str, name: str, what: str) -> str:
@@ -167,3 +217,23 @@ def _not_a_tolerance(function: str, name: str, what: str) -> str:
         f"{function}: `{name}` {what}, and a tolerance is a number ≥ 0",
         f"leave `{name}` away for the default, or pass 0 to keep every nonzero singular value",
     )
+
+
+def _warn(function: str) -> None:
+    # The warning belongs to the line that called pinvx.
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(
+        sentence(
+            f"{function}: `a` is so long that the default rtol, max(M, N)·eps, exceeds {UNUSUAL}: "
+            "every singular value below that part of the largest is dropped",
+            "pass rtol, such as rtol=1e-6, or convert to float64",
+        ),
+        CutoffWarning,
+        stacklevel=level,
+    )
+
+
+# `torch.compile` runs this function instead of tracing it: it cannot trace a warning.
+_warn._dynamo_marked_constant = True  # type: ignore[attr-defined]  # PyTorch's own mark

@@ -1,7 +1,7 @@
 """Run the tests as other processors would: a promise holds on all of them, the last bit on one.
 
     python tests/processors.py                        # every test: about half an hour for each row
-    python tests/processors.py tests/test_ladder.py   # what is given goes to pytest
+    python tests/processors.py tests/test_methods.py   # what is given goes to pytest
 
 The libraries choose their kernels when they are loaded, and environment variables tell them to
 choose those of an older processor. Rows that this machine lacks the instructions for are left out.

@@ -1,5 +1,5 @@
-"""Verbs of the adapters whose implementations differ: a ladder would refuse what is wrong in one,
-and go on to something slower."""
+"""Verbs of the adapters whose implementations differ: a certificate would refuse what is wrong in
+one, and something slower would follow."""
 
 from types import SimpleNamespace
 
@@ -28,7 +28,7 @@ def test_inner_products_of_columns(lib, dtype, shape):
     adapter = adapter_of(here, "", "")
     bound = unit(shape[-2:], dtype, 1.0)
     assert_close(lib.numpy(adapter.gramian(here)), x.conj().mT @ x, bound)
-    products = lib.numpy(adapter.inner(here, there))
+    products = lib.numpy(adapter.gramian(here, there))
     # Beside the norms of the factors: the products of random columns are small.
     scale = np.linalg.norm(x, 2, axis=(-2, -1)) * np.linalg.norm(y, 2, axis=(-2, -1))
     error = np.linalg.norm(products - x.conj().mT @ y, axis=(-2, -1))
@@ -61,8 +61,9 @@ def test_what_has_no_cholesky_factor(lib, dtype, batch):
     adapter = adapter_of(lib.array(np.eye(n), dtype), "", "")
 
     def factor(g):
-        with adapter.quiet():
-            return np.tril(lib.numpy(adapter.cholesky(lib.array((g * scale).astype(dtype), dtype))))
+        a = lib.array((g * scale).astype(dtype), dtype)
+        r = adapter.run(lambda lib, _, a: (lib.cholesky(a),), None, a)[0]
+        return np.tril(lib.numpy(r))
 
     r = factor(good)
     error = np.linalg.norm(r @ r.conj().mT - good * scale, axis=(-2, -1))
@@ -97,7 +98,7 @@ def test_a_device_without_double_precision():
 @pytest.mark.parametrize("name", ["float32", "float64", "complex64", "complex128"])
 @pytest.mark.parametrize("shape", [(5,), (25,), (4, 3), (2, 3, 21)], ids=str)
 def test_triangles_of_small_tensors_are_inverted(shape, name):
-    """Where NumPy makes the products; a ladder would refuse what is wrong, and go on."""
+    """Where NumPy makes the products; a certificate would refuse what is wrong, and cost time."""
     pytest.importorskip("torch")
     from pinvx_backends import _torch_host
 

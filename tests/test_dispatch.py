@@ -85,9 +85,9 @@ def test_arrays_are_positional_and_options_have_names():
     a = np.eye(2)
     for call in (
         lambda: pinvx.pinv(a=a),
-        lambda: pinvx.pinv(a, 1e-3),
+        lambda: pinvx.pinv(a, 1e-3, 1e-3),
         lambda: pinvx.lstsq(a, b=a),
-        lambda: pinvx.lstsq(a, a, 1e-3),
+        lambda: pinvx.lstsq(a, a, 1e-3, 1e-3),
         lambda: pinvx.pinv_vjp(a, g=a),
         lambda: pinvx.pinv_jvp(a, a, a),
         lambda: pinvx.pinv(a, tol=1e-3),

@@ -15,6 +15,7 @@ from backend_table import library
 import pinvx
 
 torch, jax, jnp, strict = map(library, ("torch", "jax", "jax.numpy", "array_api_strict"))
+sparse = library("scipy.sparse")
 
 A = np.ones((3, 2))
 B = np.ones(3)
@@ -23,6 +24,8 @@ with warnings.catch_warnings():
     # NumPy advises against its matrices, as pinvx does; a user may have some all the same.
     warnings.simplefilter("ignore", PendingDeprecationWarning)
     MATRIX_A, MATRIX_B = np.asmatrix(A), np.asmatrix(B).T
+
+MASKED = np.ma.masked_array(A, [[True, False], [False, False], [False, False]])
 
 # The functions that take a matrix first, and what goes with it.
 MATRIX = {
@@ -47,7 +50,19 @@ NO_MATRIX = {
     "None": (None, TypeError, ("`a`", "NoneType")),
     "a string": ("[[1]]", TypeError, ("`a`", "str '[[1]]'")),
     "np.matrix": (MATRIX_A, TypeError, ("numpy.matrix", "(3, 2)", "numpy.asarray(a)")),
-    "masked": (np.ma.masked_array(A, A > 2), TypeError, ("masked array", "(3, 2)", "a.filled")),
+    "masked": (MASKED, TypeError, ("masked array", "(3, 2)", "a.filled")),
+    "sparse SciPy": (
+        lambda: sparse.csr_array(A),
+        TypeError,
+        ("`a`", "sparse", "csr_array", "a.toarray()"),
+    ),
+    "nested": (
+        lambda: torch.nested.nested_tensor(
+            [torch.ones(2, 2), torch.ones(3, 2)], layout=torch.jagged
+        ),
+        TypeError,
+        ("nested tensor", "2 parts", "a.unbind()"),
+    ),
     "strings": (np.asarray([["1", "2"]]), TypeError, ("dtype <U1", "float64")),
     "bytes": (np.asarray([[b"1"]]), TypeError, ("dtype |S1", "float64")),
     "objects": (A.astype(object), TypeError, ("dtype object", "float64")),
@@ -106,7 +121,7 @@ CALLS = {
     "b list": (lambda: pinvx.lstsq(A, [1.0] * 3), TypeError, ("`b`", "list", "numpy.asarray(b)")),
     "b objects": (lambda: pinvx.lstsq(A, B.astype(object)), TypeError, ("`b`", "dtype object")),
     "b strings": (lambda: pinvx.lstsq(A, np.asarray(["1"] * 3)), TypeError, ("`b`", "dtype <U1")),
-    "b masked": (lambda: pinvx.lstsq(A, np.ma.asarray(B)), TypeError, ("`b`", "masked array")),
+    "b masked": (lambda: pinvx.lstsq(A, np.ma.masked_array(B, [True, False, False])), TypeError, ("`b`", "masked array")),
     "b matrix": (lambda: pinvx.lstsq(A, MATRIX_B), TypeError, ("`b`", "numpy.matrix")),
     "b meta": (
         lambda: pinvx.lstsq(torch.ones(3, 2), torch.ones(3, device="meta")),
@@ -366,7 +381,7 @@ def test_a_traced_tolerance_has_no_value_to_check():
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [(MATRIX_A, A), (np.ma.asarray(A), A), (A.astype(object), A), (A, MATRIX_A)],
+    [(MATRIX_A, A), (MASKED, A), (A.astype(object), A), (A, MATRIX_A)],
     ids=["matrix", "masked", "objects", "matrix b"],
 )
 def test_nothing_odd_is_remembered(a, b):
@@ -375,3 +390,58 @@ def test_nothing_odd_is_remembered(a, b):
         with pytest.raises(TypeError):
             pinvx.lstsq(a, b)
     np.testing.assert_allclose(pinvx.pinv(A) @ A @ A.T, A.T)
+
+
+def test_nothing_is_masked():
+    """Then a masked array is an array like any other."""
+    x = pinvx.pinv(np.ma.masked_array(A, False))
+    assert type(x) is np.ndarray
+    np.testing.assert_allclose(x, np.linalg.pinv(A))
+
+
+@pytest.mark.parametrize("length", [float("nan"), None], ids=str)
+def test_unknown_lengths_are_no_lengths(length):
+    """The default cutoff is made of them: NaN would drop every singular value without a word."""
+    plain = pinvx.Adapter(np)
+
+    class Unknown:
+        shape = (length, 2)
+
+    with pytest.raises(ValueError, match="the cutoff depends on the lengths") as raised:
+        plain.accept(Unknown(), "pinv", "a")
+    assert "compute_chunk_sizes" in str(raised.value)
+
+
+@pytest.mark.parametrize("which", ["a", "b"])
+def test_numpy_beside_a_tracer_is_what_jax_takes_it_for(which):
+    a, b = np.ones((5, 2)) + np.eye(5, 2), np.arange(5.0)
+    f = {
+        "a": lambda x: pinvx.lstsq(a, x).x,
+        "b": lambda x: pinvx.lstsq(x, b).x,
+    }[which]
+    traced = {"a": b, "b": a}[which]
+    expected = np.linalg.lstsq(a, b)[0]
+    np.testing.assert_allclose(jax.jit(f)(traced), expected, rtol=1e-4)
+    jax.grad(lambda x: f(x).sum())(jnp.asarray(traced))
+
+
+@pytest.mark.parametrize("name", ["rtol", "atol"])
+@pytest.mark.parametrize("function", ["pinv", "lstsq"])
+def test_a_tolerance_that_a_program_closes_over(function, name):
+    a = np.diag([1.0, 1e-3, 1e-6]).astype("float32")
+    tolerance = {name: jnp.float32(1e-4)}
+    f = {
+        "pinv": lambda a: pinvx.pinv(a, return_rank=True, **tolerance)[1],
+        "lstsq": lambda a: pinvx.lstsq(a, a[:, 0], **tolerance).rank,
+    }[function]
+    assert jax.jit(f)(a) == 2
+    assert jax.lax.map(f, jnp.stack([a, a])).tolist() == [2, 2]
+    bad = {name: jnp.float32(-1.0)}
+    with pytest.raises(ValueError, match="negative or NaN"):
+        jax.jit(lambda a: pinvx.pinv(a, **bad))(a)
+
+
+def test_another_library_s_number_is_a_tolerance():
+    for rtol in (np.asarray(0.5), np.float32(0.5), 0.5):
+        assert pinvx.pinv(torch.diag(torch.tensor([1.0, 0.4])), rtol=rtol, return_rank=True)[1] == 1
+    assert pinvx.pinv(A, rtol=10**400).tolist() == np.zeros((2, 3)).tolist()

@@ -93,7 +93,7 @@ def test_a_batch_of_every_scale(lib, dtype):
 
 @pytest.mark.parametrize("rank", [10, 19, 20])
 def test_missing_rank_at_every_scale(lib, dtype, rank):
-    """Large enough for the ladder in every library, and exact in each dtype."""
+    """Large enough for a choice of methods in every library, and exact in each dtype."""
     rng = np.random.default_rng(rank)
     b, c = rng.integers(-3, 4, (12, 60, rank)), rng.integers(-3, 4, (12, rank, 20))
     a = (b @ c).astype(dtype)

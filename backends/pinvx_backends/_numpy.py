@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,13 +24,10 @@ MANY = 32
 class NumpyAdapter(Adapter):
     """NumPy's verbs."""
 
-    def __init__(self, xp: Any) -> None:
-        super().__init__(_with_threads(xp))
-
     def accept(self, x: Any, function: str, name: str) -> Any:
         """Refuse subclasses whose `*` is no elementwise product or whose entries are masked."""
         if type(x) is not np.ndarray:
-            if isinstance(x, np.ma.MaskedArray):
+            if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
                 raise TypeError(
                     f"{function}: `{name}` is a masked array of shape {x.shape}, and a "
                     f"pseudoinverse has no meaning for missing entries. Hint: fill them "
@@ -45,16 +40,14 @@ class NumpyAdapter(Adapter):
                 )
             x = np.asarray(x)
         # LAPACK wants the machine's byte order; files of other machines (FITS, say) have theirs.
-        return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+        # And some of OpenBLAS's kernels crash on numbers that start between two addresses.
+        if x.flags.aligned and x.dtype.isnative:
+            return x
+        return x.astype(x.dtype.newbyteorder("="))
 
     def device(self, x: Any) -> None:
         """Return None: there is one device."""
         return
-
-    def integer(self, number: int, a: Any) -> Any:
-        """Return an array of no dimension with this number."""
-        del a
-        return np.asarray(number)
 
     def adjoint(self, x: Any) -> Any:
         """Return the conjugate transpose; a real array is not copied."""
@@ -64,20 +57,39 @@ class NumpyAdapter(Adapter):
         """Return the product."""
         return x.dot(y) if x.ndim == 2 and y.ndim == 2 else x @ y  # half the time for small ones
 
-    def gramian(self, x: Any) -> Any:
-        """Return XᴴX.
+    def gramian(self, x: Any, y: Any = None) -> Any:
+        """Return XᴴX or XᴴY.
 
         NumPy calls BLAS's `syrk` for a matrix and its own transpose, and copies a triangle then,
         which takes longer than half of the product of two small matrices.
         """
-        slow = x.shape[-1] <= 64 and x.size < 1 << 15
-        return self.matmul(self.adjoint(x), x.copy() if slow else x)
+        if y is None:
+            y = x.copy() if x.shape[-1] <= 64 and x.size < 1 << 15 else x
+        return self.matmul(self.adjoint(x), y)
+
+    def squares(self, x: Any, axis: Any = (-2, -1)) -> Any:
+        """Return the sum of |x|² over one or both of the last dimensions."""
+        if axis == -2:
+            return np.vecdot(x, x, axis=-2).real
+        if x.ndim == 2:
+            flat = x.ravel("K")
+            return float(flat.dot(flat) if x.dtype.kind == "f" else np.vdot(flat, flat).real)
+        flat = x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])  # -1 fails for no matrices
+        return np.vecdot(flat, flat).real
+
+    def svd(self, x: Any) -> tuple[Any, ...]:
+        """Return U, σ and Vᴴ of each matrix, with NaN for those where LAPACK does not converge.
+
+        In double precision, as NumPy decomposes single precision too.
+        """
+        return _in_threads(_svd, x) if x.ndim > 2 else _svd(x)
+
+    def eigh(self, x: Any) -> tuple[Any, ...]:
+        """Return the eigenvalues, ascending, and the eigenvectors, likewise."""
+        return _in_threads(_eigh, x) if x.ndim > 2 else _eigh(x)
 
     def inv(self, x: Any) -> Any:
-        """Return the inverse, with NaN for the singular matrices of a batch alone.
-
-        `numpy.linalg.inv` raises for the whole batch; what it calls does not.
-        """
+        """Return the inverse, with NaN for the singular matrices of a batch alone."""
         return _umath_linalg.inv(x)
 
     def solve(self, a: Any, b: Any) -> Any:
@@ -120,89 +132,64 @@ class NumpyAdapter(Adapter):
                 inverse[..., row, :i] = -reciprocal * left
         return inverse
 
-    def svd(self, x: Any) -> tuple[Any, Any, Any]:
-        """Return U, σ and Vᴴ, with NaN for a matrix where that fails.
-
-        In double precision, as NumPy decomposes single precision too.
-        """
-        return _umath_linalg.svd_s(x, signature="D->DdD" if x.dtype.kind == "c" else "d->ddd")
-
-    def minimum_norm(self, a: Any, b: Any, rtol: float) -> tuple[Any, Any, Any, Any] | None:
+    def minimum_norm(self, a: Any, b: Any, rtol: float) -> tuple[Any, Any, Any, Any]:
         """Return x, ‖b − A x‖², the rank and σ by LAPACK's `gelsd`.
 
-        Of a whole batch at once, and in double precision, as NumPy does. An infinity in A would
-        keep it busy for ever.
+        Of a whole batch at once, and in double precision, as NumPy does.
         """
-        finite = self.norm(a) < math.inf
-        if not (finite if a.ndim == 2 else finite.all()):
-            return None
         signature = "DDd->Ddid" if a.dtype.kind == "c" else "ddd->ddid"
         x, squares, rank, s = _umath_linalg.lstsq(a, b, rtol, signature=signature)
         # What is left in the last M − N rows of Qᴴb, which is not all of it unless the rank is N.
         known = a.ndim == 2 and rank == a.shape[-1]
         return x, squares if known else None, rank, s
 
-    def norm(self, x: Any) -> Any:
-        """Return ‖x‖_F of each matrix, in the real dtype."""
-        if x.ndim == 2:
-            flat = x.ravel("K")
-            return np.sqrt(np.vdot(flat, flat).real)
-        flat = x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])  # -1 fails for no matrices
-        return np.sqrt(np.vecdot(flat, flat).real)
-
-    def column_squares(self, x: Any) -> Any:
-        """Return the squared 2-norm of each column, in the real dtype."""
-        return np.vecdot(x, x, axis=-2).real
-
     def on_host(self, a: Any) -> bool:
         """Return True."""
         del a
         return True
 
-    def numbers(self, *values: Any) -> tuple[Any, ...]:
-        """Read scalars as Python numbers."""
-        return tuple(v.item() for v in values) if values[0].ndim == 0 else values
+    def numbers(self, x: Any) -> list[float]:
+        """Read a real array."""
+        return x.tolist() if x.ndim == 1 else x.ravel().tolist()
 
-    def read(self, x: Any) -> list[float]:
-        """Read a real vector."""
-        return x.tolist()
-
-    def put(self, x: Any, index: Any, y: Any) -> Any:
-        """Return a copy of `x` with ``y[i]`` in place of ``x[index[i]]``."""
-        x = x.copy()
-        x[index] = y
-        return x
+    def run(self, function: Callable[..., Any], static: Any, *inputs: Any) -> Any:
+        """Return ``function(self, static, *inputs)``, without warnings of NumPy's."""
+        with np.errstate(all="ignore"):
+            return function(self, static, *inputs)
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule, for a large batch of small matrices in several threads."""
-        places = parts(inputs[0].shape, cores, widest=WIDEST)
+        a = inputs[0]
+        places = parts(a.shape, cores, widest=WIDEST) if a.ndim > 2 else None
         if not places:
             return rule.value(self, *inputs)
 
         def value(place: tuple[slice, ...]) -> tuple[Any, ...]:
-            with self.quiet():  # threads have error states of their own
+            with np.errstate(all="ignore"):  # threads have error states of their own
                 return rule.value(self, *(part_of(x, place) for x in inputs))
 
         return in_parts(value, places, np.concatenate)
 
-    def composed(self, rule: Any, *inputs: Any) -> tuple[Any, ...]:
-        """Evaluate the rule, likewise: there are no derivatives to ask for."""
-        return self.differentiable(rule, *inputs)
 
-    def quiet(self) -> Any:
-        """Return a context without warnings of NumPy's."""
-        return np.errstate(all="ignore")
+# `numpy.linalg` raises for the whole batch where one matrix does not converge, or is singular. What
+# it calls does not, and has no public name.
 
 
-def _with_threads(xp: Any) -> SimpleNamespace:
-    """Return a namespace like `xp` that shares out the decompositions of a batch to threads."""
-    linalg = SimpleNamespace(**vars(xp.linalg))
-    linalg.svd, linalg.eigh = partial(_in_threads, linalg.svd), partial(_in_threads, linalg.eigh)
-    return SimpleNamespace(**{**vars(xp), "linalg": linalg})
+def _svd(x: Any) -> tuple[Any, ...]:
+    return _umath_linalg.svd_s(x, signature="D->DdD" if x.dtype.kind == "c" else "d->ddd")
 
 
-def _in_threads(decompose: Callable[..., Any], x: Any, /, **options: Any) -> Any:
+def _eigh(x: Any) -> tuple[Any, ...]:
+    return _umath_linalg.eigh_lo(x, signature="D->dD" if x.dtype.kind == "c" else "d->dd")
+
+
+def _in_threads(decompose: Callable[[Any], Any], x: Any) -> Any:
     places = parts(x.shape, cores, GRAIN_OF_DECOMPOSITION, WIDEST)
     if not places:
-        return decompose(x, **options)
-    return in_parts(lambda place: decompose(x[place], **options), places, np.concatenate)
+        return decompose(x)
+
+    def part(place: tuple[slice, ...]) -> Any:
+        with np.errstate(all="ignore"):  # threads have error states of their own
+            return decompose(x[place])
+
+    return in_parts(part, places, np.concatenate)

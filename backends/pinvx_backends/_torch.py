@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import array_api_compat.torch
@@ -13,15 +14,15 @@ from torch.autograd import forward_ad
 from pinvx import Adapter, Rule
 
 from ._torch_autograd import apply
-from ._torch_host import by_numpy, decomposes, entries, suits
-from ._torch_namespace import with_own_functions
+from ._torch_host import SMALL, Back, by_numpy, entries
+from ._torch_namespace import in_threads, with_own_functions
 from ._torch_operators import call, register
 
 
 class TorchAdapter(Adapter):
     """PyTorch's verbs."""
 
-    small = 512  # a call takes some microseconds
+    small = 1280  # a call takes some microseconds
 
     def __init__(self, xp: Any) -> None:
         super().__init__(with_own_functions(xp))
@@ -31,6 +32,11 @@ class TorchAdapter(Adapter):
 
     def accept(self, x: torch.Tensor, function: str, name: str) -> torch.Tensor:
         """Refuse layouts that have no factorizations."""
+        if x.is_nested:
+            raise TypeError(
+                f"{function}: `{name}` is a nested tensor of {x.size(0)} parts. Hint: pass the "
+                f"parts of {name}.unbind() one by one, or torch.stack those of one shape."
+            )
         if x.layout is not torch.strided:
             raise TypeError(
                 f"{function}: `{name}` of shape {tuple(x.shape)} has layout {x.layout}. "
@@ -58,10 +64,6 @@ class TorchAdapter(Adapter):
         """Return the device."""
         return x.device
 
-    def integer(self, number: int, a: torch.Tensor) -> torch.Tensor:
-        """Return a tensor of no dimension with this number, where `a` is."""
-        return torch.tensor(number, device=a.device)
-
     def adjoint(self, x: torch.Tensor) -> torch.Tensor:
         """Return the conjugate transpose; a real tensor is not copied.
 
@@ -86,13 +88,23 @@ class TorchAdapter(Adapter):
             return torch.matmul(x.to(wide), y.to(wide)).to(x.dtype)
         return torch.matmul(x, y)
 
-    def inner(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return XᴴY, for long and narrow ones in host memory as a sum over blocks of rows.
+    def gramian(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+        """Return XᴴX, in host memory by halves, or XᴴY.
 
-        The threads of a matrix product share out its rows and columns, of which there are few.
+        PyTorch has no product that knows of the symmetry: of two equal blocks one is computed. Of a
+        long and narrow X the product is a sum over blocks of rows: the threads of a matrix product
+        share out its rows and columns, of which there are few.
         """
-        rows = x.shape[-2]
-        if x.ndim > 2 or rows < 1 << 14 or x.shape[-1] > 32 or not x.is_cpu:
+        n, rows = x.shape[-1], x.shape[-2]
+        if x.ndim > 2 or not x.is_cpu or (n > 32 and (y is not None or n < 256)):
+            return self.matmul(self.adjoint(x), x if y is None else y)
+        if n >= 256:
+            left, right = x[:, : n // 2], x[:, n // 2 :]
+            below = self.gramian(right, left)
+            top = torch.cat([self.gramian(left), self.adjoint(below)], dim=1)
+            return torch.cat([top, torch.cat([below, self.gramian(right)], dim=1)])
+        y = x if y is None else y
+        if rows < 1 << 14:
             return self.matmul(self.adjoint(x), y)
         even = rows - rows % 8
         xb, yb = (z[:even].unflatten(0, (8, -1)) for z in (x, y))
@@ -100,19 +112,6 @@ class TorchAdapter(Adapter):
         if even < rows:
             product = product + self.matmul(self.adjoint(x[even:]), y[even:])
         return product
-
-    def gramian(self, x: torch.Tensor) -> torch.Tensor:
-        """Return XᴴX, in host memory by halves: of two equal blocks one is computed.
-
-        PyTorch has no product that knows of the symmetry.
-        """
-        n = x.shape[-1]
-        if x.ndim > 2 or n < 256 or not x.is_cpu:
-            return self.inner(x, x)
-        left, right = x[:, : n // 2], x[:, n // 2 :]
-        below = self.inner(right, left)
-        top = torch.cat([self.gramian(left), self.adjoint(below)], dim=1)
-        return torch.cat([top, torch.cat([below, self.gramian(right)], dim=1)])
 
     def inv(self, x: torch.Tensor) -> torch.Tensor:
         """Return the inverse; a singular matrix raises nothing, and reads nothing back."""
@@ -140,67 +139,73 @@ class TorchAdapter(Adapter):
         identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
         return torch.linalg.solve_triangular(x, identity, upper=False)
 
-    def svd(self, x: torch.Tensor) -> Any:
-        """Return U, σ and Vᴴ of one matrix, and σ = NaN where that fails."""
+    def svd(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return U, σ and Vᴴ of each matrix."""
+        return in_threads(_svd, x)
+
+    def eigh(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the eigenvalues, ascending, and the eigenvectors of each Hermitian matrix."""
+        return in_threads(torch.linalg.eigh, x)
+
+    def minimum_norm(self, a: torch.Tensor, b: torch.Tensor, rtol: float) -> Any:
+        """Return x, ‖b − A x‖², the rank and σ by LAPACK's `gelsd`; there is none for a device."""
+        if not a.is_cpu:
+            return None
         try:
-            return torch.linalg.svd(x, full_matrices=False)
-        except RuntimeError:  # a matrix with NaN
-            return x, x.real.new_full((1,), float("nan")), x
+            x, _, rank, s = torch.linalg.lstsq(a, b, rcond=rtol, driver="gelsd")
+        except RuntimeError:  # it does not converge
+            return None
+        return x, None, rank, s
 
-    def norm(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ‖x‖_F of each matrix, in the real dtype."""
-        return torch.linalg.vector_norm(x, dim=None if x.ndim == 2 else (-2, -1))
-
-    def column_squares(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the squared 2-norm of each column, in the real dtype."""
-        return torch.linalg.vector_norm(x, dim=-2).square()
+    def squares(self, x: torch.Tensor, axis: Any = (-2, -1)) -> Any:
+        """Return the sum of |x|² over one or both of the last dimensions; no derivative is asked."""
+        x = x.detach() if x.requires_grad else x
+        if axis == -2:
+            return torch.linalg.vector_norm(x, dim=-2).square()
+        if x.ndim > 2:
+            return torch.linalg.vector_norm(x, dim=(-2, -1)).square()
+        norm = torch.linalg.vector_norm(x)
+        if not self.on_host(x):
+            return norm.square()
+        size: float = norm.item()
+        return size * size
 
     def on_host(self, a: torch.Tensor) -> bool:
         """Tell whether `a` is on the CPU, and its values can be read."""
         return a.is_cpu and self.readable(a)
 
-    def numbers(self, *values: torch.Tensor) -> tuple[Any, ...]:
-        """Return scalars on the CPU as Python numbers."""
-        if values[0].ndim > 0 or not self.on_host(values[0]):
-            return values
-        return tuple(v.item() for v in values)
+    def numbers(self, x: torch.Tensor) -> list[float]:
+        """Read a real tensor."""
+        return x.tolist() if x.ndim == 1 else x.flatten().tolist()
 
-    def read(self, x: torch.Tensor) -> list[float]:
-        """Read a real vector."""
-        return x.tolist()
-
-    def put(self, x: torch.Tensor, index: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return a copy of `x` with ``y[i]`` in place of ``x[index[i]]``."""
-        return x.index_copy(0, index, y)
+    def run(self, function: Callable[..., Any], static: Any, *inputs: Any) -> Any:
+        """Return ``function(self, static, *inputs)``, of small systems by NumPy."""
+        total = None if _transformed() else entries(inputs)
+        if total is None:
+            return function(self, static, *inputs)
+        if _differentiated(inputs):
+            return function(_ORDINARY, static, *inputs)
+        if total < SMALL and isinstance(static, Rule) and static.composed:
+            with contextlib.suppress(Back):
+                return by_numpy(function, static, *inputs)
+        return function(_VALUES, static, *inputs)
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
-        """Evaluate the rule: at once, as a node of PyTorch's graph, or as an operator.
+        """Evaluate the rule: at once, as a node of PyTorch's graph, or as operators.
 
         Where nothing asks for a derivative there is no node, which costs more than a small matrix.
         """
         if _transformed():
-            return call(rule, inputs)
-        if _differentiated(inputs):
-            return apply(partial(_value, rule), rule, self, inputs)
-        return _value(rule, self, *inputs)
-
-    def composed(self, rule: Any, *inputs: Any) -> tuple[Any, ...]:
-        """Evaluate the rule at once, as a node of PyTorch's graph, or by its parts as operators."""
-        if _transformed():
-            return rule.composed(self, *inputs)
-        if _differentiated(inputs):
-            return apply(partial(_value, rule.kept), rule.kept, self, inputs)
-        return _composed(rule, self, *inputs)
-
-    def constant(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
-        """Evaluate a rule outside of every graph."""
-        if _transformed():
-            return call(rule, inputs)
-        if _differentiated(inputs):
+            return rule.by_parts(self, *inputs) if rule.composed else call(rule, inputs)
+        if not _differentiated(inputs):
+            return rule.value(self, *inputs)
+        if rule.constant:
             with torch.no_grad(), forward_ad._set_fwd_grad_enabled(False):
-                constants = [x.detach() if isinstance(x, torch.Tensor) else x for x in inputs]
-                return _value(rule, self, *constants)
-        return _value(rule, self, *inputs)
+                inputs = tuple(x.detach() if isinstance(x, torch.Tensor) else x for x in inputs)
+                return rule.value(self, *inputs)
+        if rule.composed:
+            rule = rule.keeping()
+        return apply(rule.value, rule, self, inputs)
 
     def write(self, out: torch.Tensor, x: torch.Tensor, function: str) -> torch.Tensor:
         """Copy into `out`, under PyTorch's rule that `out` takes no part in differentiation."""
@@ -229,20 +234,16 @@ class _Ordinary(TorchAdapter):
         return True
 
 
-def _value(rule: Rule, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
-    """Compute the outputs of a rule."""
-    total = entries(inputs)
-    if suits(total) and not decomposes(rule, inputs):
-        return by_numpy(rule.value, *inputs)
-    return rule.value(lib if total is None else _ORDINARY, *inputs)
+class _Values(_Ordinary):
+    """The same for those that no derivative is asked of."""
+
+    def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
+        """Evaluate the rule."""
+        return rule.value(self, *inputs)
 
 
-def _composed(rule: Any, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
-    """Compute the outputs of what is composed of rules."""
-    total = entries(inputs)
-    if suits(total):
-        return by_numpy(rule.value, *inputs)
-    return rule.value(lib if total is None else _ORDINARY, *inputs)
+def _svd(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return torch.linalg.svd(x, full_matrices=False)
 
 
 # A product of float64 matrices is never reduced, neither by the switches nor by autocast.
@@ -285,5 +286,5 @@ def _differentiated(inputs: tuple[Any, ...]) -> bool:
     return False
 
 
-_ORDINARY = _Ordinary(array_api_compat.torch)
+_ORDINARY, _VALUES = _Ordinary(array_api_compat.torch), _Values(array_api_compat.torch)
 register(TorchAdapter(array_api_compat.torch))

@@ -11,8 +11,6 @@ from torch.autograd import forward_ad
 
 from pinvx import Adapter, Rule
 
-from ._torch_host import by_numpy, entries, suits
-
 
 def apply(
     evaluate: Callable[..., tuple[Any, ...]], rule: Rule, lib: Adapter, inputs: tuple[Any, ...]
@@ -30,6 +28,9 @@ class _Node(torch.autograd.Function):
         evaluate: Callable[..., tuple[Any, ...]], rule: Rule, lib: Adapter, *inputs: Any
     ) -> tuple[Any, ...]:
         outputs = evaluate(lib, *inputs)
+        if any(x is y for x in outputs if x is not None for y in inputs):
+            # PyTorch saves no input that is returned as it is.
+            outputs = tuple(x.view_as(x) if x is inputs[-1] else x for x in outputs)
         if forward_ad._current_level < 0:
             return outputs
         # A view wants tangents of its own strides.
@@ -67,13 +68,8 @@ class _Node(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> tuple[torch.Tensor | None, ...]:
-        saved, needed = ctx.saved_tensors, ctx.needs_input_grad[3:]
-        # Where nobody differentiates what is computed here, it is like any other value.
-        plain = not torch.is_grad_enabled() and forward_ad._current_level < 0
-        if plain and suits(entries((*saved, *cotangents))):
-            gradients = by_numpy(ctx.rule.vjp, *_values(ctx, saved), cotangents, needed)
-        else:
-            gradients = ctx.rule.vjp(ctx.lib, *_saved(ctx), cotangents, needed)
+        saved, needed = unwrap_dead_wrappers(ctx.saved_tensors), ctx.needs_input_grad[3:]
+        gradients = ctx.rule.vjp(ctx.lib, *_values(ctx, saved), cotangents, needed)
         return None, None, None, *gradients
 
 

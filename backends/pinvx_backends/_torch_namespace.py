@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -19,7 +18,6 @@ def with_own_functions(xp: Any) -> ModuleType:
     `vecdot` of the two is a matrix product, which PyTorch may form in reduced precision.
     `where` and others look at dtypes, which are always equal here, for longer than they compute.
     The `vmap` that `is_grads_batched` uses knows `cat` and no `concat`.
-    Decompositions of a batch take its matrices in turn, and are shared out to threads.
     """
     namespace = ModuleType(xp.__name__, xp.__doc__)
     vars(namespace).update(vars(xp))
@@ -29,13 +27,6 @@ def with_own_functions(xp: Any) -> ModuleType:
         abs=torch.abs,
         concat=_concat,
         isfinite=torch.isfinite,
-        linalg=SimpleNamespace(
-            **{
-                **vars(xp.linalg),
-                "svd": svd,
-                "eigh": partial(_in_threads, torch.linalg.eigh),
-            }
-        ),
     )
     return namespace
 
@@ -48,19 +39,15 @@ def _concat(arrays: list[torch.Tensor], /, *, axis: int = 0) -> torch.Tensor:
     return torch.cat(arrays, dim=axis)
 
 
-def svd(x: torch.Tensor, /, *, full_matrices: bool = True) -> Any:
-    """Return U, σ and Vᴴ of each matrix."""
-    return _in_threads(torch.linalg.svd, x, full_matrices=full_matrices)
-
-
-def _in_threads(decompose: Callable[..., Any], x: torch.Tensor, /, **options: Any) -> Any:
+def in_threads(decompose: Callable[[torch.Tensor], Any], x: torch.Tensor) -> Any:
+    """Return the decompositions of a batch, shared out to threads where that is worth it."""
     places = parts(x.shape, torch.get_num_threads, GRAIN_OF_DECOMPOSITION)
     if not places or not _is_plain(x):
-        return decompose(x, **options)
+        return decompose(x)
 
     @torch.no_grad()  # a switch of each thread
     def part(place: tuple[slice, ...]) -> Any:
-        return decompose(x[place], **options)
+        return decompose(x[place])
 
     return in_parts(part, places, torch.cat)
 

@@ -12,10 +12,7 @@ the outputs stand here. A saved program names its operators; they are there once
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import inspect
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -34,14 +31,13 @@ _TAGS = [
     for tag in ("pt2_compliant_tag", "cudagraph_unsafe")
     if hasattr(torch.Tag, tag)
 ]
-_FIELDS = ("bool", "int", "float", "str")
 
 
 def call(rule: Rule, inputs: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
     """Evaluate a rule by its operator."""
     operator = _OPERATORS[type(rule)]
     if isinstance(rule, Pinv):  # an operator has all of its outputs
-        rule = Pinv(rule.algorithm, rule.hermitian)
+        rule = Pinv(rule.method, rule.hermitian)
     return _as_tuple(operator.overload(*operator.arguments(rule, inputs)))
 
 
@@ -54,16 +50,14 @@ class _Operator:
 
     def __init__(self, rule: type[Any], lib: Adapter) -> None:
         self.rule, self.lib = rule, lib
-        inputs = list(inspect.signature(rule.value).parameters.values())[2:]
+        inputs = (*rule.arrays, *rule.tolerances)
         self.count = len(inputs)
-        self.numbers = [i for i, p in enumerate(inputs) if p.annotation == "Any"]  # or an array
-        self.fields = {
-            f.name: str(f.type) if f.type in _FIELDS else None for f in dataclasses.fields(rule)
-        }
-        schema = [f"Tensor? {p.name}" for p in inputs]
+        self.numbers = range(len(rule.arrays), self.count)  # or arrays
+        self.fields = [f.name for f in dataclasses.fields(rule)]
+        schema = [f"Tensor? {name}" for name in inputs]
         # `Scalar` and not `float`, which would make a graph for each length of a matrix.
-        schema += [f"Scalar? {inputs[i].name}_number" for i in self.numbers]
-        schema += [f"{kind or 'str'} {name}" for name, kind in self.fields.items()]
+        schema += [f"Scalar? {name}_number" for name in rule.tolerances]
+        schema += [f"{f.type} {f.name}" for f in dataclasses.fields(rule)]
         outputs = ", ".join("Tensor" for _ in rule.differentiable)
 
         name = rule.__name__.lower()
@@ -78,22 +72,14 @@ class _Operator:
         """Return what the operator is called with."""
         tensors = [x if isinstance(x, torch.Tensor) else None for x in inputs]
         numbers = [inputs[i] if tensors[i] is None else None for i in self.numbers]
-        fields = [
-            getattr(rule, name) if kind else _path(getattr(rule, name))
-            for name, kind in self.fields.items()
-        ]
-        return tensors + numbers + fields
+        return tensors + numbers + [getattr(rule, name) for name in self.fields]
 
     def _parsed(self, arguments: tuple[Any, ...]) -> tuple[Any, list[Any]]:
         """Return the rule and its inputs: the inverse of `arguments`."""
         inputs = list(arguments[: self.count])
         for i, number in zip(self.numbers, arguments[self.count :], strict=False):
             inputs[i] = number if inputs[i] is None else inputs[i]
-        values = arguments[self.count + len(self.numbers) :]
-        kinds = self.fields.values()
-        return self.rule(
-            *[v if kind else _object(v) for v, kind in zip(values, kinds, strict=True)]
-        ), inputs
+        return self.rule(*arguments[self.count + len(self.numbers) :]), inputs
 
     def _value(self, *arguments: Any) -> Any:
         rule, inputs = self._parsed(arguments)
@@ -171,17 +157,6 @@ def _untupled(outputs: Iterable[Any]) -> Any:
 
 def _as_tuple(outputs: Any) -> tuple[Any, ...]:
     return (outputs,) if isinstance(outputs, torch.Tensor) else outputs
-
-
-def _path(x: Any) -> str:
-    """Return where a function of a module is found."""
-    return f"{x.__module__}:{x.__name__}"
-
-
-@lru_cache
-def _object(path: str) -> Any:
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def _completed(a: torch.Tensor, outputs: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:

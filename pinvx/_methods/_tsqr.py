@@ -8,6 +8,7 @@ lie on several devices, nothing but N×N matrices travels.
 from __future__ import annotations
 
 from .._adapter import Adapter
+from .._decompositions import svd
 from .._typing import Array
 
 
@@ -27,6 +28,6 @@ def tsqr_svd(lib: Adapter, a: Array, blocks: int) -> tuple[Array, Array, Array]:
     *batch, m, n = a.shape
     q, r = xp.linalg.qr(xp.reshape(a, (*batch, blocks, m // blocks, n)))
     q_of_r, r = xp.linalg.qr(xp.reshape(r, (*batch, blocks * n, n)))
-    u, s, vh = xp.linalg.svd(r, full_matrices=False)
+    u, s, vh = svd(lib, r)
     u = xp.reshape(lib.matmul(q_of_r, u), (*batch, blocks, n, n))
     return xp.reshape(lib.matmul(q, u), a.shape), s, vh

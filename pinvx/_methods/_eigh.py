@@ -5,44 +5,32 @@ A = Q Λ Qᴴ, A⁺ = Q Λ⁺ Qᴴ, σ = |λ| (Golub & Van Loan, Matrix Computat
 
 from __future__ import annotations
 
-from typing import Any
-
 from .._adapter import Adapter
+from .._decompositions import eigh as decomposed
+from .._factor import Factor
+from .._problem import Problem
 from .._tolerance import counted
 from .._typing import Array
-from ._balance import balance
-from ._empty import empty
-from ._factor import Factor
+from ._proposal import Proposal
+from ._svd import empty, number_of
 
 
-def eigh(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
-    """Factorize a matrix that is exactly Hermitian.
+def eigh(p: Problem) -> Proposal:
+    """Accept every matrix that is exactly Hermitian, as `from_lower_triangle` makes it."""
 
-    Parameters
-    ----------
-    lib
-        The adapter of `a`.
-    a : array, shape (..., N, N)
-        As `from_lower_triangle` makes it.
-    rtol, atol
-        As `tolerances` returns them.
-    """
-    if 0 in a.shape[-2:]:
-        return empty(lib, a)
-    xp = lib.xp
-    a, unit, finite = balance(lib, a)
-    w, q = xp.linalg.eigh(a)
-    s = xp.abs(w)
-    keep = counted(lib, s, xp.max(s, axis=-1), unit, rtol, atol)
-    inverse = xp.where(keep, unit[..., None] / xp.where(keep, w, xp.ones_like(w)), xp.zeros_like(w))
-    nan = xp.asarray(float("nan"), dtype=s.dtype, device=lib.device(s))
-    inverse = xp.where(finite[..., None], inverse, nan)
-    return Factor(
-        w=q * inverse[..., None, :],
-        z=q,
-        rank=xp.sum(xp.astype(keep, xp.asarray(0).dtype), axis=-1),
-        s=xp.where(finite[..., None], xp.sort(s, axis=-1, descending=True) / unit[..., None], nan),
-    )
+    def answer() -> Factor:
+        lib, xp, a = p.lib, p.lib.xp, p.c
+        if 0 in a.shape[-2:]:
+            return empty(lib, a)
+        w, q = decomposed(lib, a)
+        s = xp.abs(w)
+        keep = counted(lib, s, xp.max(s, axis=-1), p.rtol, p.atol)
+        one = xp.ones_like(w)
+        inverse = xp.where(keep, one / xp.where(keep, w, one), w - w)  # NaN where it failed
+        ordered = xp.sort(s, axis=-1, descending=True)
+        return Factor(q * inverse[..., None, :], q, number_of(lib, keep), ordered, steps=0)
+
+    return Proposal(True, answer)
 
 
 def from_lower_triangle(lib: Adapter, a: Array) -> Array:

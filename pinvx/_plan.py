@@ -1,0 +1,173 @@
+"""The plan: which methods are tried, in which order, and where each is worth trying.
+
+`method="auto"` is this table. A method that is refused costs its own work and nothing else, so the
+limits leave out what is mostly refused, or costs as much as what follows. They were measured with
+`python -m benchmarks.methods`, which times each method beside the decomposition.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ._adapter import Adapter
+from ._methods._cholesky_qr import cholesky_qr
+from ._methods._double import double_cholesky, double_eigenvectors
+from ._methods._elimination import elimination, in_vain
+from ._methods._inverse import inverse
+from ._methods._minimum_norm import minimum_norm
+from ._methods._normal_equations import corrected, corrected_once, normal_equations
+from ._methods._proposal import Method
+from ._methods._subspace import subspace
+from ._methods._svd import svd
+from ._problem import Problem
+from ._typing import Array
+
+# From this many entries in one matrix a decomposition costs more than trying something else.
+LARGE = 1 << 14
+# Up to so many columns a matrix that is not square is narrow: its decomposition costs little more
+# than a product.
+NARROW = 8
+# Up to so many columns elimination costs more calls than an inverse, which shows at once whether
+# the matrix is nearly singular.
+SMALL = 32
+
+
+PINV, FACTOR, KEPT, SOLVE = "pinv", "factor", "kept", "solve"
+ALL = (PINV, FACTOR, KEPT, SOLVE)
+
+
+class Row(NamedTuple):
+    """One line of the plan."""
+
+    name: str
+    method: Method
+    wanted: tuple[str, ...]
+    """What it can be tried for."""
+    possible: Callable[[Problem], bool]
+    worth_it: Callable[[Problem], bool]
+
+
+def square(p: Problem) -> bool:
+    """Whether M = N."""
+    return bool(p.m == p.n)
+
+
+def oblong(p: Problem) -> bool:
+    """Whether M ≠ N."""
+    return not square(p)
+
+
+def large(p: Problem) -> bool:
+    """Whether a decomposition costs more than trying something else."""
+    return p.entries >= LARGE
+
+
+def far(p: Problem) -> bool:
+    """Whether it is a batch on a device, whose library decomposes one matrix after the other."""
+    return p.a.ndim > 2 and not p.host
+
+
+def single(p: Problem) -> bool:
+    """Whether twice the digits are to be had."""
+    return p.lib.double(p.a) is not None
+
+
+def doubled(p: Problem) -> bool:
+    """Whether the methods in double precision take the place of those below them."""
+    return single(p) and (large(p) or p.m >= 2 * p.n)
+
+
+def always(_: Problem) -> bool:
+    """Return True."""
+    return True
+
+
+# fmt: off
+TABLE = (
+    #   name                   method               for              where    worth it
+    Row("elimination",         elimination,         (SOLVE,),        square,  lambda p: p.n > SMALL and not in_vain(p)),
+    Row("normal_equations",    normal_equations,    (PINV, FACTOR),  oblong,  always),
+    Row("corrected",           corrected,           (KEPT, SOLVE),   oblong,  always),
+    Row("inverse",             inverse,             ALL,             square,  lambda p: p.wanted != SOLVE or p.n <= SMALL),
+    Row("minimum_norm",        minimum_norm,        (SOLVE,),        always,  lambda p: square(p) or not large(p)),
+    Row("inverse",             inverse,             (SOLVE,),        square,  lambda p: p.n > SMALL),
+    Row("double_cholesky",     double_cholesky,     ALL,             single,  doubled),
+    Row("double_eigenvectors", double_eigenvectors, ALL,             single,  doubled),
+    Row("cholesky_qr",         cholesky_qr,         ALL,             oblong,  lambda p: not doubled(p)),
+    Row("subspace",            subspace,            ALL,             always,  lambda p: (large(p) or far(p)) and not doubled(p)),
+    Row("svd",                 svd,                 ALL,             always,  always),
+)
+# fmt: on
+METHODS = {row.name: row for row in reversed(TABLE)}
+"""The methods by name; of two rows of one name the first."""
+
+WITH_SINGULAR_VALUES = ("minimum_norm", "svd")
+
+
+def names(wanted: str) -> list[str]:
+    """Return the names of the methods that can be tried for what is wanted."""
+    return list(dict.fromkeys(row.name for row in TABLE if wanted in row.wanted))
+
+
+def plan(p: Problem, method: str) -> Iterator[tuple[str, Method]]:
+    """Yield the methods for a problem in the order in which they are tried, by name.
+
+    Parameters
+    ----------
+    p : Problem
+    method : str
+        "auto", or names of the table with a comma between: those are tried that are possible, and
+        "svd" is the last of them in any case, since it accepts everything.
+    """
+    automatic = method == "auto"
+    rows = TABLE if automatic else [METHODS[name] for name in (*method.split(","), "svd")]
+    for row in rows:
+        if p.wanted not in row.wanted or not row.possible(p):
+            continue
+        if p.singular_values and row.name not in WITH_SINGULAR_VALUES:
+            continue
+        if not automatic or row.worth_it(p):
+            yield row.name, row.method
+
+
+class Either(NamedTuple):
+    """Two methods of which a compiled program runs one: the first if `is_deficient`."""
+
+    deficient: Method
+    full: Method
+
+
+def compiled_plan(p: Problem) -> list[Method | Either]:
+    """Return the methods for a program that is compiled with all that it might do.
+
+    Each takes time to compile, so there are few.
+    """
+    tracer = p.lib.tracer
+    assert tracer is not None  # who calls has asked
+    if square(p):
+        solving = p.wanted == SOLVE and p.n > SMALL and not in_vain(p)
+        first: list[Method | Either] = [elimination if solving else inverse]
+        # A decomposition on a CPU costs little more than the eigenvectors of AᴴA.
+        return [*first, *([subspace] if tracer.slow_svd and p.n >= SLOW_FROM else []), svd]
+    if p.wanted == SOLVE:
+        return [corrected_once, corrected, subspace, svd]
+    return [normal_equations, Either(subspace, cholesky_qr), svd]
+
+
+SLOW_FROM = 128
+
+
+def is_deficient(p: Problem) -> Array:
+    """Tell whether normal equations show no full rank, where AᴴA shows any: κ²·32·eps ≥ 1."""
+    return ~(p.norm_gram * p.norm_r_inverse * p.norm_r_inverse * (32.0 * p.eps) < 1.0)
+
+
+def is_tiny(lib: Adapter, a: Array) -> bool:
+    """Tell whether matrices of this shape are left to the decomposition, which has fewest calls."""
+    entries = math.prod(a.shape)
+    if entries < lib.small:
+        return True
+    m, n = a.shape[-2:]
+    return bool(a.ndim == 2 and m != n and min(m, n) <= NARROW and entries < 4 * lib.small)

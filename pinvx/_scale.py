@@ -1,0 +1,192 @@
+"""The door: what goes into an algorithm is finite, and of a size whose powers are representable.
+
+Pseudoinverse and least squares are homogeneous: a power of two that is taken out of A or b goes
+back into the result, and rounds nothing. Only matrices of an unusual size are touched. They are
+multiplied by 2**±STEP until their largest entry lies between 2**±(STEP/2), which leaves room for
+the fourth power of everything that an algorithm or a second derivative forms. STEP is 24 in single
+precision and 192 in double.
+
+A matrix that is not finite is replaced by zeros, so that no decomposition ever meets a NaN or an
+infinity: LAPACK does not return from some of them. Its result becomes NaN on the way out.
+
+All of it is made of differentiable operations, so a gradient goes through the same door.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from ._adapter import Adapter
+from ._dtypes import Precision
+from ._typing import Array
+
+# So many steps reach from one end of the exponents to the middle.
+MOST = 6
+
+
+class Passed(NamedTuple):
+    """An array that went in, and what it takes to bring a result out."""
+
+    x: Array
+    """X·2**(STEP·steps), with zeros in place of what is not finite."""
+    steps: Array | None = None
+    """Whole numbers in the real dtype, which broadcast; None where nothing was taken out."""
+    finite: Array | None = None
+    """Whether X is finite, in the shape of `steps`; None where all of it is."""
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether X went in as it is."""
+        return self.steps is None and self.finite is None
+
+
+def enter(lib: Adapter, x: Array, *, columns: bool = False) -> Passed:
+    """Bring each matrix, or each column, to an ordinary size.
+
+    Parameters
+    ----------
+    lib
+        The adapter of `x`.
+    x : array, shape (..., M, N)
+    columns : bool
+        Whether the columns have sizes of their own, as right-hand sides do.
+    """
+    known = lib.precision(x.dtype)
+    assert known is not None  # checked at the call
+    readable = lib.readable(x)
+    if readable:
+        squares = lib.squares(x, -2) if columns and x.shape[-1] > 1 else lib.squares(x)
+        low, high = _LIMITS[known.exponents]
+        if (
+            low < squares < high
+            if isinstance(squares, float)
+            else lib.all((squares > low) & (squares < high))
+        ):
+            return Passed(x)
+    if 0 in x.shape:
+        return Passed(x)
+    xp = lib.xp
+    # The modulus of a complex number can overflow where its parts do not.
+    parts = (xp.real(x), xp.imag(x)) if known.is_complex else (x,)
+    axis: Any = -2 if columns else (-2, -1)
+    peaks = [xp.max(xp.abs(part), axis=axis, keepdims=True) for part in parts]
+    peak = peaks[0] if len(peaks) == 1 else xp.maximum(*peaks)  # NaN propagates
+    finite = xp.isfinite(peak)
+    inside = finite & (peak > 0.0)
+    logarithm = xp.log2(xp.where(inside, peak, xp.ones_like(peak)))
+    steps = -xp.round(logarithm / _step(known))
+    if readable and lib.all(finite):
+        finite = None
+    else:
+        x = xp.where(finite, x, xp.zeros_like(x))
+    if readable and lib.all(steps == 0.0):
+        return Passed(x, None, finite)
+    return Passed(times(lib, x, steps), steps, finite)
+
+
+def leave(
+    lib: Adapter, x: Array, steps: Array | None, *finite: Array | None, most: int = MOST
+) -> Array:
+    """Return X·2**(STEP·steps), |steps| ≤ `most`, and NaN where what went in was not finite."""
+    if steps is not None:
+        x = times(lib, x, steps, most)
+    for each in finite:
+        if each is not None:
+            nan = lib.xp.asarray(float("nan"), dtype=x.dtype, device=lib.device(x))
+            x = lib.xp.where(each, x, nan)
+    return x
+
+
+class System(NamedTuple):
+    """A and b that went in, and how results of A x ≈ b come out.
+
+    The same powers of two bring tangents in and cotangents out, and the other way round: all of
+    these are linear in x, in the squares ‖b − A x‖², in A or in b.
+    """
+
+    a: Passed
+    b: Passed
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether both went in as they are."""
+        return self.a.unchanged and self.b.unchanged
+
+    def of_x(self, lib: Adapter, x: Array) -> Array:
+        """Bring out x, shape (..., N, K), or bring in its cotangent."""
+        steps = _difference(self.a.steps, self.b.steps)
+        return x if steps is None else times(lib, x, steps, 2 * MOST)
+
+    def of_squares(self, lib: Adapter, squares: Array) -> Array:
+        """Bring out ‖b − A x‖², shape (..., K), or bring in its cotangent."""
+        steps = self.b.steps
+        return squares if steps is None else times(lib, squares, -2.0 * steps[..., 0, :], 2 * MOST)
+
+    def of_a(self, lib: Adapter, x: Array) -> Array:
+        """Bring out the cotangent of A, or bring in its tangent."""
+        return x if self.a.steps is None else times(lib, x, self.a.steps)
+
+    def of_b(self, lib: Adapter, x: Array) -> Array:
+        """Bring out the cotangent of b, or bring in its tangent."""
+        return x if self.b.steps is None else times(lib, x, self.b.steps)
+
+    def marked(self, lib: Adapter, x: Array, squares: Array) -> tuple[Array, Array]:
+        """Return x and ‖b − A x‖² with NaN where A, or a column of b, is not finite."""
+        masks = [each.finite for each in self if each.finite is not None]
+        rows = [mask[..., 0, :] for mask in masks]
+        return leave(lib, x, None, *masks), leave(lib, squares, None, *rows)
+
+
+def finite(lib: Adapter, x: Array, passed: Passed) -> Array:
+    """Return X as it came, with zeros in place of what is not finite."""
+    return x if passed.finite is None else lib.xp.where(passed.finite, x, lib.xp.zeros_like(x))
+
+
+def _difference(p: Array | None, q: Array | None) -> Array | None:
+    """Return p − q, where None stands for zero."""
+    if q is None:
+        return p
+    return -q if p is None else p - q
+
+
+def tolerance(lib: Adapter, atol: Any, a: Array, steps: Array | None) -> Any:
+    """Return an absolute tolerance for what A became on the way in, None or zero as it is."""
+    if steps is None or atol is None or (isinstance(atol, float) and atol in (0.0, math.inf)):
+        return atol
+    steps = steps[..., 0, 0]
+    if isinstance(atol, float):
+        known = lib.precision(a.dtype)
+        assert known is not None  # checked at the call
+        atol = lib.xp.full_like(steps, atol)
+    return times(lib, atol, steps)
+
+
+def times(lib: Adapter, x: Array, steps: Array, most: int = MOST) -> Array:
+    """Return X·2**(STEP·steps) for |steps| ≤ `most`, exactly where that is representable.
+
+    By at most four steps at a time: a factor of more might not be representable itself. How long a
+    step is follows from the dtype of `steps`: X may have more digits than what went in.
+    """
+    xp = lib.xp
+    known = lib.precision(steps.dtype)
+    assert known is not None  # `enter` makes no other
+    one = xp.ones_like(steps)
+    for _ in range(math.ceil(most / 4)):
+        now = xp.clip(steps, -4.0, 4.0)
+        factor, size = one, xp.abs(now)
+        for i in range(1, 5):
+            factor = xp.where(size == i, one * 2.0 ** (i * _step(known)), factor)
+        x, steps = x * xp.where(now < 0.0, one / factor, factor), steps - now
+        if lib.readable(steps) and lib.all(steps == 0.0):
+            break
+    return x
+
+
+def _step(known: Precision) -> int:
+    return 3 * known.exponents // 16
+
+
+# Between which squares of norms a matrix is ordinary, for the dtypes with so many exponents. Those
+# of large data are mostly norms of many entries.
+_LIMITS = {e: (math.ldexp(1.0, -e // 4), math.ldexp(1.0, 3 * e // 8)) for e in (128, 1024)}
