@@ -49,7 +49,8 @@ def _arrays(shape: Shape, kind: str, options: argparse.Namespace) -> tuple[Any, 
         np.linalg.qr(rng.standard_normal((*shape.full[:-2], n, short)))[0]
         for n in (shape.m, shape.n)
     )
-    s = np.geomspace(1.0, 0.1, short) * (np.arange(short) < (short if kind == "full" else short // 2))
+    rank = short if kind == "full" else short // 2
+    s = np.geomspace(1.0, 0.1, short) * (np.arange(short) < rank)
     a = (u * s @ np.swapaxes(v, -1, -2)).astype(options.dtype)
     b = rng.standard_normal((*shape.full[:-1], 1)).astype(options.dtype)
     there = contender(options.library)
@@ -81,7 +82,8 @@ def _timed(name: str, wanted: str, a: Any, b: Any) -> str:
 
 def _best(function: Callable[[], Any], seconds: float = 0.1) -> float:
     """Return the fastest of many calls."""
-    times, end = [], time.perf_counter() + seconds
+    times: list[float] = []
+    end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 5:
         start = time.perf_counter()
         function()

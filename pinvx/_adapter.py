@@ -9,6 +9,7 @@ written an adapter for works with this class as it stands.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, ClassVar, Protocol
@@ -17,7 +18,7 @@ import array_api_compat
 
 from ._dtypes import Precision, precision
 from ._errors import describe, sentence
-from ._typing import Array, DType, Namespace
+from ._typing import Array, DType, Namespace, Parts
 
 
 class Rule:
@@ -45,32 +46,21 @@ class Rule:
         """Which outputs have a derivative."""
         raise NotImplementedError
 
-    def value(self, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
+    def value(self, lib: Adapter, *inputs: Any) -> Parts:
         """Compute the outputs."""
         raise NotImplementedError
 
-    def jvp(
-        self,
-        lib: Adapter,
-        inputs: tuple[Any, ...],
-        outputs: tuple[Array, ...],
-        tangents: tuple[Any, ...],
-    ) -> tuple[Array | None, ...]:
+    def jvp(self, lib: Adapter, inputs: Parts, outputs: Parts, tangents: Parts) -> Parts:
         """Return a tangent for each output; a tangent of None stands for zero."""
         raise NotImplementedError
 
     def vjp(
-        self,
-        lib: Adapter,
-        inputs: tuple[Any, ...],
-        outputs: tuple[Array, ...],
-        cotangents: tuple[Any, ...],
-        needed: tuple[bool, ...],
-    ) -> tuple[Array | None, ...]:
+        self, lib: Adapter, inputs: Parts, outputs: Parts, cotangents: Parts, needed: Parts
+    ) -> Parts:
         """Return a cotangent for each input that is needed, in the sense dL = Re⟨G, dX⟩."""
         raise NotImplementedError
 
-    def by_parts(self, lib: Adapter, *inputs: Any) -> tuple[Any, ...]:
+    def by_parts(self, lib: Adapter, *inputs: Any) -> Parts:
         """Compute the outputs of a composed rule by the rules that it is made of."""
         raise NotImplementedError
 
@@ -82,8 +72,9 @@ class Rule:
 class Tracer(Protocol):
     """What a library supplies that compiles a program before its values are known."""
 
-    slow_svd: bool
-    """Whether a singular value decomposition takes much longer than matrix products."""
+    @property
+    def slow_svd(self) -> bool:
+        """Whether a singular value decomposition takes much longer than matrix products."""
 
     def sees(self, a: Array) -> bool:
         """Tell whether the lengths of `a` are numbers, which the choice of a method compares."""
@@ -118,7 +109,7 @@ class Adapter:
     """For a library that compiles programs."""
 
     linear = False
-    """Whether a program has to stay linear in b, so that it can be transposed: nobody looks at b."""
+    """Whether a program has to stay linear in b, to be transposed: its values are not looked at."""
 
     def __init__(self, xp: Namespace) -> None:
         self.xp = xp
@@ -189,7 +180,7 @@ class Adapter:
     def squares(self, x: Array, axis: Any = (-2, -1)) -> Any:
         """Return the sum of |x|² over one or both of the last dimensions, in the real dtype.
 
-        That of a whole matrix is a Python number where its values cost nothing to read.
+        It is a Python number for a whole matrix whose values cost nothing to read.
         """
         xp, known = self.xp, self.precision(x.dtype)
         if known is not None and known.is_complex:
@@ -279,6 +270,14 @@ class Adapter:
 
     # Around the algorithm.
 
+    @staticmethod
+    def warn(message: str, category: type[Warning]) -> None:
+        """Warn at the line that called pinvx."""
+        level, frame = 1, sys._getframe()
+        while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+            level, frame = level + 1, frame.f_back
+        warnings.warn(message, category, stacklevel=level)
+
     def run(self, function: Callable[..., Any], static: Any, *inputs: Any) -> Any:
         """Return ``function(self, static, *inputs)``, with overflow and NaN giving no warning.
 
@@ -289,7 +288,7 @@ class Adapter:
         with nullcontext() if numpy is None else numpy.errstate(all="ignore"):
             return function(self, static, *inputs)
 
-    def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
+    def differentiable(self, rule: Rule, *inputs: Any) -> Parts:
         """Evaluate `rule` so that the library's automatic differentiation uses its derivatives.
 
         More outputs may follow, those of ``rule.keeping()``.
@@ -307,7 +306,6 @@ class Adapter:
             )
         out[...] = x
         return out
-
 
 
 def _length(n: Any) -> Any:

@@ -12,6 +12,7 @@ from ._errors import describe, sentence
 from ._plan import names as names_of_methods
 from ._typing import Array, DType
 
+
 class Matrix(NamedTuple):
     """An accepted matrix."""
 
@@ -149,9 +150,7 @@ def aligned(
     if a.ndim == b.ndim == 2:
         return a, b, tolerances
     a, b = with_ndim(lib, a, ndim), with_ndim(lib, b, ndim)
-    return a, b, [
-        with_ndim(lib, t, ndim - 2) if getattr(t, "ndim", 0) else t for t in tolerances
-    ]
+    return a, b, [with_ndim(lib, t, ndim - 2) if getattr(t, "ndim", 0) else t for t in tolerances]
 
 
 def destination(m: Matrix, out: Array, shape: tuple[int, ...], function: str) -> None:

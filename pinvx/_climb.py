@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ._adapter import Adapter, Tracer
@@ -152,9 +153,8 @@ def _compiled_batch(p: Problem, stages: Sequence[Method | Either]) -> Any:
         # Where few matrices were refused nothing pays but the last method for these alone.
         few = FEW * xp.sum(xp.astype(~accepted, xp.asarray(0).dtype)) <= p.a.shape[0]
         for stage in middle:
-            found = tracer.branch(
-                few, lambda found=found: found, lambda found=found, s=stage: _mended(q, s, *found)
-            )
+            go_on = partial(_mended, q, stage, *found)
+            found = tracer.branch(few, partial(tuple, found), go_on)
         return tracer.mend(q, *found, lambda part: _by(part, last))
 
     return tracer.branch(accepted, lambda: start, refused)
@@ -196,7 +196,8 @@ def _by(p: Problem, method: Any) -> Any:
 def _uniform(p: Problem, found: Any) -> Any:
     """Return the answer in the form that all branches of a program have."""
     answer = completed(p, finished(p, found))
-    return answer._replace(s=None, steps=None) if isinstance(answer, Factor) else answer
+    steps: Any = None  # a program carries arrays alone
+    return answer._replace(s=None, steps=steps) if isinstance(answer, Factor) else answer
 
 
 def _tracer(p: Problem) -> Tracer:

@@ -75,9 +75,7 @@ def pinv_jvp(
     return arguments.rounded(m.lib, m.dtype, dx)[0]
 
 
-def _jvp_of_pinv(
-    lib: Adapter, rule: Pinv, a: Array, x: Array | None, *inputs: Any
-) -> tuple[Array]:
+def _jvp_of_pinv(lib: Adapter, rule: Pinv, a: Array, x: Array | None, *inputs: Any) -> tuple[Array]:
     *cutoff, da = inputs
     if rule.hermitian:
         da = from_lower_triangle(lib, da)
@@ -144,9 +142,7 @@ def pinv_vjp(
     return arguments.rounded(m.lib, m.dtype, a_bar)[0]
 
 
-def _vjp_of_pinv(
-    lib: Adapter, rule: Pinv, a: Array, x: Array | None, *inputs: Any
-) -> tuple[Array]:
+def _vjp_of_pinv(lib: Adapter, rule: Pinv, a: Array, x: Array | None, *inputs: Any) -> tuple[Array]:
     *cutoff, g = inputs
     a, x, steps, finite = _inside(lib, rule, a, x, *cutoff)
     a_bar = _pinv_vjp(lib, a, x, None, scale.leave(lib, g, steps))
@@ -317,7 +313,7 @@ def _vjp_of_lstsq(
         there = scale.finite(lib, a0, system.a), scale.finite(lib, b0, system.b)
         x = system.of_x(lib, known[2])
         more = Residuals().vjp(lib, (*there, x, None), (), (g_squares,), (True, True, False, False))
-        a_bar, b_bar = a_bar + more[0], b_bar + more[1]  # type: ignore[operator]  # both needed
+        a_bar, b_bar = a_bar + more[0], b_bar + more[1]
     a_bar = scale.leave(lib, a_bar, None, system.a.finite)
     b_bar = scale.leave(lib, b_bar, None, system.b.finite)
     reshape = lib.xp.reshape
@@ -325,7 +321,7 @@ def _vjp_of_lstsq(
 
 
 def _lstsq_call(
-    function: str, e: arguments.Equations, method: str, **options: Any
+    function: str, e: arguments.Equations, method: Any, **options: Any
 ) -> tuple[str, tuple[Any, ...]]:
     lib, a, _, known = e.matrix
     method = arguments.method(method, "kept", function)
@@ -347,7 +343,7 @@ def _solved(
 
 
 def _pinv_call(
-    function: str, a: Array, x: Array | None, *, hermitian: bool, method: str, **options: Any
+    function: str, a: Array, x: Array | None, *, hermitian: bool, method: Any, **options: Any
 ) -> tuple[arguments.Matrix, Pinv, tuple[Any, ...]]:
     m = arguments.matrix(a, function)
     if hermitian:

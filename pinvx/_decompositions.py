@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ._adapter import Adapter
 from ._typing import Array
@@ -56,7 +56,7 @@ def _first(lib: Adapter, ways: tuple[Callable[..., Arrays], ...], x: Array, valu
         if not others:
             raise
     else:
-        if not others or _converged(lib, found[values]):
+        if not others or converged(lib, found[values]):
             return found
     if x.ndim == 2:
         return _first(lib, tuple(others), x, values)
@@ -64,7 +64,8 @@ def _first(lib: Adapter, ways: tuple[Callable[..., Arrays], ...], x: Array, valu
     return tuple(lib.xp.stack(each, axis=0) for each in zip(*items, strict=True))
 
 
-def _converged(lib: Adapter, values: Array) -> bool:
+def converged(lib: Adapter, values: Array) -> bool:
+    """Read whether all values are finite."""
     if values.ndim == 1 and lib.on_host(values):
         return all(math.isfinite(value) for value in lib.numbers(values))
     return lib.all(lib.xp.isfinite(values))

@@ -26,7 +26,7 @@ from ._methods._svd import svd_factor
 from ._plan import is_tiny
 from ._problem import Problem, Wanted
 from ._tolerance import cutoff
-from ._typing import Array
+from ._typing import Array, Parts
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Pinv(Rule):
         rtol, atol = cutoff(lib, a, rtol, atol)
         x: Array
         if self.hermitian:
-            factor = eigh(Problem(lib, a, rtol, atol, wanted="pinv")).answer()
+            factor: Any = eigh(Problem(lib, a, rtol, atol, wanted="pinv")).answer()
             x, rank = factor.pinv(lib), factor.rank
             x = 0.5 * x + 0.5 * lib.adjoint(x)
         elif decomposes(self.method, lib, a):
@@ -63,25 +63,14 @@ class Pinv(Rule):
             return x, ranks(lib, rank, a)
         return x, rank if isinstance(rank, int) else None
 
-    def jvp(
-        self,
-        lib: Adapter,
-        inputs: tuple[Any, ...],
-        outputs: tuple[Array, ...],
-        tangents: tuple[Any, ...],
-    ) -> tuple[Array | None, None]:
+    def jvp(self, lib: Adapter, inputs: Parts, outputs: Parts, tangents: Parts) -> Parts:
         """Return dX for dA."""
         da = tangents[0]
         return (None if da is None else pinv_jvp(lib, inputs[0], outputs[0], outputs[1], da)), None
 
     def vjp(
-        self,
-        lib: Adapter,
-        inputs: tuple[Any, ...],
-        outputs: tuple[Array, ...],
-        cotangents: tuple[Any, ...],
-        needed: tuple[bool, ...],
-    ) -> tuple[Array | None, None, None]:
+        self, lib: Adapter, inputs: Parts, outputs: Parts, cotangents: Parts, needed: Parts
+    ) -> Parts:
         """Return Ā for the cotangent of X."""
         g = cotangents[0]
         if g is None or not needed[0]:
@@ -162,18 +151,12 @@ class Factorize(Rule):
     chooses: ClassVar = True
     constant: ClassVar = True
 
-    def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Any, ...]:
+    def value(self, lib: Adapter, a: Array, rtol: Any, atol: Any) -> Parts:
         """Compute the factored form of A⁺."""
         w, z, rank, s, _ = factorized(lib, a, rtol, atol, self.method, "factor")
         return w, z, ranks(lib, rank, a), s
 
-    def jvp(
-        self,
-        lib: Adapter,
-        inputs: tuple[Any, ...],
-        outputs: tuple[Array, ...],
-        tangents: tuple[Any, ...],
-    ) -> tuple[Array | None, ...]:
+    def jvp(self, lib: Adapter, inputs: Parts, outputs: Parts, tangents: Parts) -> Parts:
         """Return dW and dZ for dA.
 
         The three terms of `pinv_jvp` with X = W Zᴴ, each shared out to one side:
@@ -199,9 +182,7 @@ class Factorize(Rule):
         return (None,) * 3
 
 
-def factorized(
-    lib: Adapter, a: Array, rtol: Any, atol: Any, method: str, wanted: Wanted
-) -> Factor:
+def factorized(lib: Adapter, a: Array, rtol: Any, atol: Any, method: str, wanted: Wanted) -> Factor:
     """Factorize A, which is finite and of ordinary size, for any right-hand side."""
     rtol, atol = cutoff(lib, a, rtol, atol)
     if decomposes(method, lib, a):
@@ -233,13 +214,7 @@ class Solve(Rule):
         """Compute A⁺b."""
         return (apply(lib, a, b, w, z, self.steps),)
 
-    def jvp(
-        self,
-        lib: Adapter,
-        inputs: tuple[Any, ...],
-        outputs: tuple[Array, ...],
-        tangents: tuple[Any, ...],
-    ) -> tuple[Array | None]:
+    def jvp(self, lib: Adapter, inputs: Parts, outputs: Parts, tangents: Parts) -> Parts:
         """Return dx for dA and db.
 
         dx = A⁺(db − dA x) + A⁺A⁺ᴴ dAᴴ r + (I − A⁺A) dAᴴ A⁺ᴴ x with r = b − A x, from the
@@ -262,13 +237,8 @@ class Solve(Rule):
         return (u + self._solve(lib, a, right - dot(a, u), w, z),)
 
     def vjp(
-        self,
-        lib: Adapter,
-        inputs: tuple[Any, ...],
-        outputs: tuple[Array, ...],
-        cotangents: tuple[Any, ...],
-        needed: tuple[bool, ...],
-    ) -> tuple[Array | None, ...]:
+        self, lib: Adapter, inputs: Parts, outputs: Parts, cotangents: Parts, needed: Parts
+    ) -> Parts:
         """Return Ā and b̄ for the cotangent g of x."""
         a, b, w, z = inputs
         (x,), (g,) = outputs, cotangents
@@ -279,10 +249,10 @@ class Solve(Rule):
     def vjp_of_fit(
         self,
         lib: Adapter,
-        known: tuple[Any, ...],
+        known: Parts,
         g: Array,
         g_squares: Array | None,
-        needed: tuple[bool, ...],
+        needed: Parts,
     ) -> tuple[Array | None, Array | None]:
         """Return Ā and b̄ for the cotangents of x and of ‖b − A x‖², given A, b, x, W and Z.
 
@@ -344,13 +314,7 @@ class Residuals(Rule):
         """Compute the squared 2-norms of the columns of b − A x."""
         return (residual_squares(lib, a, b, x) if squares is None else squares,)
 
-    def jvp(
-        self,
-        lib: Adapter,
-        inputs: tuple[Any, ...],
-        outputs: tuple[Array, ...],
-        tangents: tuple[Any, ...],
-    ) -> tuple[Array | None]:
+    def jvp(self, lib: Adapter, inputs: Parts, outputs: Parts, tangents: Parts) -> Parts:
         """Return d‖r‖²."""
         del outputs
         a, b, x, _ = inputs
@@ -362,13 +326,8 @@ class Residuals(Rule):
         return (2.0 * _real_dot(lib, r, dr),)
 
     def vjp(
-        self,
-        lib: Adapter,
-        inputs: tuple[Any, ...],
-        outputs: tuple[Array, ...],
-        cotangents: tuple[Any, ...],
-        needed: tuple[bool, ...],
-    ) -> tuple[Array | None, ...]:
+        self, lib: Adapter, inputs: Parts, outputs: Parts, cotangents: Parts, needed: Parts
+    ) -> Parts:
         """Return Ā = −2 r g xᴴ and b̄ = 2 r g."""
         del outputs
         a, b, x, _ = inputs
@@ -407,7 +366,7 @@ class Lstsq(Rule):
         """Of x and the residuals."""
         return (True, True, False, False) + (False,) * (3 if self.kept else 0)
 
-    def value(self, lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> tuple[Any, ...]:
+    def value(self, lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> Parts:
         """Solve in the fastest way, or factorize and solve."""
         if self.kept:
             factor = factorized(lib, a, rtol, atol, self.method, "kept")
@@ -430,7 +389,7 @@ class Lstsq(Rule):
                 found = Solution(apply(lib, a, b, w, z, steps), None, rank, s)
         else:
             wanted = {"wanted": "solve", "b": b, "singular_values": self.singular_values}
-            found, _ = climb(Problem(lib, a, *known, **wanted), self.method)  # type: ignore[arg-type]
+            found, _ = climb(Problem(lib, a, *known, **wanted), self.method)
         squares = found.squares
         if squares is None:
             squares = residual_squares(lib, a, b, found.x)
@@ -441,7 +400,7 @@ class Lstsq(Rule):
             found.s if self.singular_values else None,
         )
 
-    def by_parts(self, lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> tuple[Any, ...]:
+    def by_parts(self, lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> Parts:
         """Solve by rules that have derivatives of their own."""
         method = "svd" if self.singular_values else self.method
         w, z, rank, s = lib.differentiable(Factorize(method), a, rtol, atol)
@@ -454,13 +413,7 @@ class Lstsq(Rule):
         """Return the rule that keeps the factorization."""
         return Lstsq("svd" if self.singular_values else self.method, self.singular_values, True)
 
-    def jvp(
-        self,
-        lib: Adapter,
-        inputs: tuple[Any, ...],
-        outputs: tuple[Any, ...],
-        tangents: tuple[Any, ...],
-    ) -> tuple[Array | None, ...]:
+    def jvp(self, lib: Adapter, inputs: Parts, outputs: Parts, tangents: Parts) -> Parts:
         """Return dx and d‖r‖², if kept."""
         (a, b, *_), (x, _, _, _, w, z, rule) = inputs, outputs
         known = *tangents[:2], None, None
@@ -469,13 +422,8 @@ class Lstsq(Rule):
         return dx, dsquares, None, None, None, None, None
 
     def vjp(
-        self,
-        lib: Adapter,
-        inputs: tuple[Any, ...],
-        outputs: tuple[Any, ...],
-        cotangents: tuple[Any, ...],
-        needed: tuple[bool, ...],
-    ) -> tuple[Array | None, ...]:
+        self, lib: Adapter, inputs: Parts, outputs: Parts, cotangents: Parts, needed: Parts
+    ) -> Parts:
         """Return Ā and b̄, if kept."""
         (a, b, *_), (x, _, _, _, w, z, rule) = inputs, outputs
         g, g_squares = cotangents[:2]

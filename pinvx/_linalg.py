@@ -256,10 +256,10 @@ def _lstsq(
         atol = scale.tolerance(lib, atol, inside.x, inside.steps)
     if lib.linear:
         system = scale.System(inside, scale.Passed(b + (b - b)))
-        x, squares, rank, s = rule.by_parts(lib, *(p.x for p in system), rtol, atol)
+        x, squares, rank, s = rule.by_parts(lib, system.a.x, system.b.x, rtol, atol)
     else:
         system = scale.System(inside, scale.enter(lib, b, columns=True))
-        x, squares, rank, s, *_ = lib.differentiable(rule, *(p.x for p in system), rtol, atol)
+        x, squares, rank, s, *_ = lib.differentiable(rule, system.a.x, system.b.x, rtol, atol)
     if not system.unchanged:
         x, squares = system.of_x(lib, x), system.of_squares(lib, squares)
         # The derivatives of ‖b − A x‖² need no equations solved, so they are right at any size.

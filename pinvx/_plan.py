@@ -79,6 +79,31 @@ def doubled(p: Problem) -> bool:
     return single(p) and (large(p) or p.m >= 2 * p.n)
 
 
+def eliminates(p: Problem) -> bool:
+    """Whether elimination is cheaper than an inverse, and can be accepted."""
+    return p.n > SMALL and not in_vain(p)
+
+
+def inverts(p: Problem) -> bool:
+    """Whether an inverse comes before the library's own least squares."""
+    return p.wanted != SOLVE or p.n <= SMALL
+
+
+def library_solves(p: Problem) -> bool:
+    """Whether the library's own least squares cost no more than what follows."""
+    return square(p) or not large(p)
+
+
+def iterates(p: Problem) -> bool:
+    """Whether a decomposition costs more than iteration with a subspace."""
+    return (large(p) or far(p)) and not doubled(p)
+
+
+def unless(condition: Callable[[Problem], bool]) -> Callable[[Problem], bool]:
+    """Return the opposite."""
+    return lambda p: not condition(p)
+
+
 def always(_: Problem) -> bool:
     """Return True."""
     return True
@@ -86,18 +111,18 @@ def always(_: Problem) -> bool:
 
 # fmt: off
 TABLE = (
-    #   name                   method               for              where    worth it
-    Row("elimination",         elimination,         (SOLVE,),        square,  lambda p: p.n > SMALL and not in_vain(p)),
-    Row("normal_equations",    normal_equations,    (PINV, FACTOR),  oblong,  always),
-    Row("corrected",           corrected,           (KEPT, SOLVE),   oblong,  always),
-    Row("inverse",             inverse,             ALL,             square,  lambda p: p.wanted != SOLVE or p.n <= SMALL),
-    Row("minimum_norm",        minimum_norm,        (SOLVE,),        always,  lambda p: square(p) or not large(p)),
-    Row("inverse",             inverse,             (SOLVE,),        square,  lambda p: p.n > SMALL),
-    Row("double_cholesky",     double_cholesky,     ALL,             single,  doubled),
-    Row("double_eigenvectors", double_eigenvectors, ALL,             single,  doubled),
-    Row("cholesky_qr",         cholesky_qr,         ALL,             oblong,  lambda p: not doubled(p)),
-    Row("subspace",            subspace,            ALL,             always,  lambda p: (large(p) or far(p)) and not doubled(p)),
-    Row("svd",                 svd,                 ALL,             always,  always),
+    #   name                   method               for             where   worth it
+    Row("elimination",         elimination,         (SOLVE,),       square, eliminates),
+    Row("normal_equations",    normal_equations,    (PINV, FACTOR), oblong, always),
+    Row("corrected",           corrected,           (KEPT, SOLVE),  oblong, always),
+    Row("inverse",             inverse,             ALL,            square, inverts),
+    Row("minimum_norm",        minimum_norm,        (SOLVE,),       always, library_solves),
+    Row("inverse",             inverse,             (SOLVE,),       square, unless(inverts)),
+    Row("double_cholesky",     double_cholesky,     ALL,            single, doubled),
+    Row("double_eigenvectors", double_eigenvectors, ALL,            single, doubled),
+    Row("cholesky_qr",         cholesky_qr,         ALL,            oblong, unless(doubled)),
+    Row("subspace",            subspace,            ALL,            always, iterates),
+    Row("svd",                 svd,                 ALL,            always, always),
 )
 # fmt: on
 METHODS = {row.name: row for row in reversed(TABLE)}
@@ -147,7 +172,7 @@ def compiled_plan(p: Problem) -> list[Method | Either]:
     tracer = p.lib.tracer
     assert tracer is not None  # who calls has asked
     if square(p):
-        solving = p.wanted == SOLVE and p.n > SMALL and not in_vain(p)
+        solving = p.wanted == SOLVE and eliminates(p)
         first: list[Method | Either] = [elimination if solving else inverse]
         # A decomposition on a CPU costs little more than the eigenvectors of AᴴA.
         return [*first, *([subspace] if tracer.slow_svd and p.n >= SLOW_FROM else []), svd]

@@ -10,8 +10,6 @@ from __future__ import annotations
 import bisect
 import math
 import operator
-import sys
-import warnings
 from numbers import Real
 from typing import Any
 
@@ -33,6 +31,10 @@ class CutoffWarning(UserWarning):
 
 # Where the default rtol exceeds this, `CutoffWarning` is given.
 UNUSUAL = 0.01
+_TOO_LONG = (
+    f"`a` is so long that the default rtol, max(M, N)·eps, exceeds {UNUSUAL}: every singular value "
+    "below that part of the largest is dropped"
+)
 
 
 def tolerances(
@@ -68,9 +70,13 @@ def tolerances(
         rtol = _checked(lib, a, known, function, name, rtol)
     if atol is not None:
         atol = _checked(lib, a, known, function, "atol", atol)
-    if rtol is None and atol is None and all(isinstance(n, int) for n in a.shape[-2:]):
-        if default(a.shape, known) > UNUSUAL:
-            _warn(function)
+    seen = all(isinstance(n, int) for n in a.shape[-2:])
+    if rtol is None and atol is None and seen and default(a.shape, known) > UNUSUAL:
+        text = sentence(
+            f"{function}: {_TOO_LONG}",
+            "pass rtol, such as rtol=1e-6, or convert to float64",
+        )
+        lib.warn(text, CutoffWarning)
     return rtol, atol
 
 
@@ -217,23 +223,3 @@ def _not_a_tolerance(function: str, name: str, what: str) -> str:
         f"{function}: `{name}` {what}, and a tolerance is a number ≥ 0",
         f"leave `{name}` away for the default, or pass 0 to keep every nonzero singular value",
     )
-
-
-def _warn(function: str) -> None:
-    # The warning belongs to the line that called pinvx.
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(
-        sentence(
-            f"{function}: `a` is so long that the default rtol, max(M, N)·eps, exceeds {UNUSUAL}: "
-            "every singular value below that part of the largest is dropped",
-            "pass rtol, such as rtol=1e-6, or convert to float64",
-        ),
-        CutoffWarning,
-        stacklevel=level,
-    )
-
-
-# `torch.compile` runs this function instead of tracing it: it cannot trace a warning.
-_warn._dynamo_marked_constant = True  # type: ignore[attr-defined]  # PyTorch's own mark

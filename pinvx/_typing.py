@@ -10,5 +10,8 @@ Array: TypeAlias = Any
 DType: TypeAlias = Any
 Namespace: TypeAlias = Any
 
+# The inputs or outputs of a rule: arrays, Python numbers or None.
+Parts: TypeAlias = tuple[Any, ...]
+
 # A Python number, or an array that broadcasts against the batch shape.
 Tolerance: TypeAlias = Any

@@ -72,7 +72,7 @@ def main(name):
     xp = library.numpy if name == "jax" else library
     read = (lambda x: x.detach().numpy()) if name == "torch" else np.asarray
     shapes = FEW if name == "jax" else SHAPES
-    kinds = [k for k in KINDS.values() if not isinstance(k, complex)] if name == "jax" else KINDS.values()
+    kinds = [k for k in KINDS.values() if name != "jax" or not isinstance(k, complex)]
     for shape, value in itertools.product(shapes, kinds):
         good = np.random.default_rng(1).standard_normal(shape)
         for bad in bad_matrices(shape, value):

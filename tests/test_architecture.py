@@ -158,3 +158,35 @@ def test_every_parameter_is_described(name):
         assert re.search(
             rf"^\s*(.*, )?{parameter}(,.*)?( :.*)?$", function.__doc__, re.MULTILINE
         ), parameter
+
+
+@pytest.mark.parametrize("a", [[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [[[1.0, 2.0]], [[3.0, 4.0]]]])
+def test_the_svd_is_three_files_away_from_pinv(a):
+    strict = pytest.importorskip("array_api_strict")
+    a, found = strict.asarray(a), []
+
+    def watch(frame, event, _):
+        if event == "call" and frame.f_code is strict.linalg.svd.__wrapped__.__code__:
+            while frame is not None:
+                found.append(Path(frame.f_code.co_filename))
+                frame = frame.f_back
+
+    sys.setprofile(watch)
+    try:
+        pinvx.pinv(a, method="svd")
+    finally:
+        sys.setprofile(None)
+    core = Path(pinvx.__file__).parent
+    files = dict.fromkeys(f.name for f in reversed(found) if f.is_relative_to(core))
+    files.pop("_adapter.py")  # the verbs
+    assert list(files) == ["_linalg.py", "_derivative.py", "_svd.py"]
+
+
+def test_private_names_of_torch_stand_in_one_file():
+    private = re.compile(r"\b(torch|forward_ad)(\.\w+)*\._\w+")
+    users = {
+        path.name
+        for path in (ROOT / "backends" / "pinvx_backends").glob("_torch*.py")
+        if private.search(path.read_text(encoding="utf-8"))
+    }
+    assert users == {"_torch_private.py"}

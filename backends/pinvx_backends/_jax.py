@@ -13,7 +13,7 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jax.sharding import NamedSharding, PartitionSpec
 
-from pinvx import Adapter, Rule
+from pinvx import Adapter, Rule, Tracer
 
 from ._jax_tracer import JaxTracer
 
@@ -23,7 +23,7 @@ class JaxAdapter(Adapter):
 
     small = 256  # compiled operations cost nothing to call, but methods take long to compile
 
-    tracer = JaxTracer()
+    tracer: Tracer = JaxTracer()
 
     def readable(self, *values: Any) -> bool:
         """Tell whether all values are concrete: a tracer has none."""
@@ -105,7 +105,7 @@ class JaxAdapter(Adapter):
         return compiled(*inputs)
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
-        """Evaluate the rule with a derivative of its own; compiled, if it is not inside of `run`."""
+        """Evaluate the rule with a derivative of its own; compiled if it is not inside of `run`."""
         if rule.chooses and not isinstance(inputs[0], jax.core.Tracer):
             return _compiled(_by_rule, self, rule, *inputs)
         return _with_derivative(rule, self, *inputs)

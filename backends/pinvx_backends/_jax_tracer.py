@@ -34,9 +34,7 @@ class JaxTracer:
 
         return jax.lax.cond(chosen, of_one_type(taken), of_one_type(refused))
 
-    def mend(
-        self, p: Any, answer: Any, sound: Any, last: Callable[[Any], Any]
-    ) -> Any:
+    def mend(self, p: Any, answer: Any, sound: Any, last: Callable[[Any], Any]) -> Any:
         """Return the answer with that of `last` where it is not sound.
 
         A loop over parts of the batch, of which those are skipped where nothing is to be done. A

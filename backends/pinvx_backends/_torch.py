@@ -8,8 +8,6 @@ from typing import Any
 
 import array_api_compat.torch
 import torch
-from torch._subclasses import FakeTensor
-from torch.autograd import forward_ad
 
 from pinvx import Adapter, Rule
 
@@ -17,6 +15,14 @@ from ._torch_autograd import apply
 from ._torch_host import SMALL, Back, by_numpy, entries
 from ._torch_namespace import in_threads, with_own_functions
 from ._torch_operators import call, register
+from ._torch_private import (
+    FakeTensor,
+    forward_mode_at_work,
+    graph_in_the_making,
+    set_forward_mode,
+    some_autocast,
+    transforming,
+)
 
 
 class TorchAdapter(Adapter):
@@ -60,6 +66,9 @@ class TorchAdapter(Adapter):
                 return False
         return True
 
+    # Dynamo runs a function that is marked so, and cannot trace a warning.
+    warn = staticmethod(torch.compiler.assume_constant_result(Adapter.warn))
+
     def device(self, x: torch.Tensor) -> torch.device:
         """Return the device."""
         return x.device
@@ -72,7 +81,7 @@ class TorchAdapter(Adapter):
         if not x.is_complex():
             return x.mT
         # The first has a batching rule of `torch.func`, the second works with older `vmap`s.
-        if torch._C._are_functorch_transforms_active():
+        if transforming():
             return x.mH.resolve_conj()
         return x.mT.conj_physical()
 
@@ -158,7 +167,7 @@ class TorchAdapter(Adapter):
         return x, None, rank, s
 
     def squares(self, x: torch.Tensor, axis: Any = (-2, -1)) -> Any:
-        """Return the sum of |x|² over one or both of the last dimensions; no derivative is asked."""
+        """Return the sum of |x|² over one or both of the last dimensions, without a derivative."""
         x = x.detach() if x.requires_grad else x
         if axis == -2:
             return torch.linalg.vector_norm(x, dim=-2).square()
@@ -200,7 +209,7 @@ class TorchAdapter(Adapter):
         if not _differentiated(inputs):
             return rule.value(self, *inputs)
         if rule.constant:
-            with torch.no_grad(), forward_ad._set_fwd_grad_enabled(False):
+            with torch.no_grad(), set_forward_mode(False):
                 inputs = tuple(x.detach() if isinstance(x, torch.Tensor) else x for x in inputs)
                 return rule.value(self, *inputs)
         if rule.composed:
@@ -248,36 +257,26 @@ def _svd(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 # A product of float64 matrices is never reduced, neither by the switches nor by autocast.
 _REDUCIBLE = {torch.float32: torch.float64, torch.complex64: torch.complex128}
-_TRACERS = (
-    torch._C._TorchDispatchModeKey.PROXY,
-    torch._C._TorchDispatchModeKey.FAKE,
-    torch._C._TorchDispatchModeKey.FUNCTIONAL,
-)
 
 
 def _reduced(x: torch.Tensor) -> bool:
     """Tell whether products of float32 matrices are formed in less, where `x` is."""
-    if torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled(x.device.type):
+    if some_autocast() and torch.is_autocast_enabled(x.device.type):
         return True
     try:
-        return torch._C._get_float32_matmul_precision() != "highest"
+        return torch.get_float32_matmul_precision() != "highest"
     except RuntimeError:  # there is a switch for each library now, and they are not all the same
         return True
 
 
 def _transformed() -> bool:
     """Tell whether `torch.func` is at work, or a graph is made: by `torch.compile` or below it."""
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        return True
-    # Modes of users, which count or print operations, are no reason to hide them in an operator.
-    return torch._C._len_torch_dispatch_stack() > 0 and any(
-        torch._C._get_dispatch_mode(tracer) is not None for tracer in _TRACERS
-    )
+    return torch.compiler.is_compiling() or transforming() or graph_in_the_making()
 
 
 def _differentiated(inputs: tuple[Any, ...]) -> bool:
     """Tell whether PyTorch records a derivative, of either mode."""
-    if forward_ad._current_level >= 0:
+    if forward_mode_at_work():
         return True
     if torch.is_grad_enabled():
         for x in inputs:  # any() takes three times as long

@@ -6,10 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch._functorch.utils import unwrap_dead_wrappers
 from torch.autograd import forward_ad
 
 from pinvx import Adapter, Rule
+
+from ._torch_private import (
+    forward_mode_at_work,
+    nested_forward_mode,
+    set_forward_mode,
+    unwrap_dead_wrappers,
+)
 
 
 def apply(
@@ -31,7 +37,7 @@ class _Node(torch.autograd.Function):
         if any(x is y for x in outputs if x is not None for y in inputs):
             # PyTorch saves no input that is returned as it is.
             outputs = tuple(x.view_as(x) if x is inputs[-1] else x for x in outputs)
-        if forward_ad._current_level < 0:
+        if not forward_mode_at_work():
             return outputs
         # A view wants tangents of its own strides.
         return tuple(
@@ -58,12 +64,12 @@ class _Node(torch.autograd.Function):
     def jvp(ctx: Any, *tangents: Any) -> tuple[torch.Tensor | None, ...]:
         inputs, outputs = _saved(ctx)
         tangents = tangents[3:]
-        if not _nested_forward_mode():
+        if not nested_forward_mode():
             return ctx.rule.jvp(ctx.lib, inputs, outputs, tangents)
         # PyTorch calls this with forward mode switched off, and so returns a zero, without a word,
         # for the derivative of a derivative (`jacfwd(jacfwd(f))`). What belongs to this level is
         # taken off, and forward mode switched on for the levels around it.
-        with forward_ad._set_fwd_grad_enabled(True):
+        with set_forward_mode(True):
             return ctx.rule.jvp(ctx.lib, _primals(inputs), _primals(outputs), _primals(tangents))
 
     @staticmethod
@@ -91,11 +97,6 @@ def _values(ctx: Any, saved: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[An
 
 def _either(tensor: torch.Tensor | None, other: Any) -> Any:
     return other if tensor is None else tensor
-
-
-def _nested_forward_mode() -> bool:
-    stack = torch._C._functorch.get_interpreter_stack() or ()
-    return sum(i.key() == torch._C._functorch.TransformType.Jvp for i in stack) > 1
 
 
 def _primals(values: tuple[Any, ...]) -> tuple[Any, ...]:

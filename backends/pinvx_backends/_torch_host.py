@@ -21,6 +21,8 @@ import torch
 from pinvx import Adapter
 from pinvx._dispatch import adapter_of
 
+from ._torch_private import dispatch_keys, modes
+
 # From here on (the entries of all inputs together) PyTorch's own kernels win.
 SMALL = 1 << 11
 
@@ -64,16 +66,11 @@ except (ImportError, RuntimeError):  # no NumPy here, or one that this PyTorch d
 _TYPES = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
-def _keys(x: torch.Tensor) -> int:
-    keys: int = torch._C._dispatch_keys(x).raw_repr()
-    return keys
-
-
 # Of tensors in host memory that are what they seem: not wrapped by a transformation, not conjugated
 # or negated in name alone, not without values.
 with torch.inference_mode():
-    _INFERENCE = _keys(torch.empty(0, device="cpu"))
-_ORDINARY = frozenset({_keys(torch.empty(0, device="cpu")), _INFERENCE})
+    _INFERENCE = dispatch_keys(torch.empty(0, device="cpu"))
+_ORDINARY = frozenset({dispatch_keys(torch.empty(0, device="cpu")), _INFERENCE})
 
 
 def entries(inputs: tuple[Any, ...]) -> int | None:
@@ -81,13 +78,13 @@ def entries(inputs: tuple[Any, ...]) -> int | None:
     total = 0
     for x in inputs:
         if type(x) in _TYPES:
-            if torch._C._dispatch_keys(x).raw_repr() not in _ORDINARY:
+            if dispatch_keys(x) not in _ORDINARY:
                 return None
             total += x.numel()
         elif isinstance(x, torch.Tensor):
             return None
     # A mode of the user counts, prints or replaces operations, and must see them.
-    return total if torch._C._len_torch_dispatch_stack() == 0 else None
+    return total if modes() == 0 else None
 
 
 def by_numpy(function: Callable[..., tuple[Any, ...]], static: Any, *inputs: Any) -> Any:

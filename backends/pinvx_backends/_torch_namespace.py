@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch.autograd import forward_ad
 
 from ._threads import GRAIN_OF_DECOMPOSITION, in_parts, parts
+from ._torch_private import forward_mode_at_work, modes, transforming
 
 
 def with_own_functions(xp: Any) -> ModuleType:
@@ -61,8 +61,8 @@ def _is_plain(x: torch.Tensor) -> bool:
         x.is_cpu
         and type(x) is torch.Tensor
         and not (x.requires_grad and torch.is_grad_enabled())
-        and forward_ad._current_level < 0
+        and not forward_mode_at_work()
         and not torch.compiler.is_compiling()
-        and not torch._C._are_functorch_transforms_active()
-        and torch._C._len_torch_dispatch_stack() == 0
+        and not transforming()
+        and modes() == 0
     )

@@ -16,13 +16,18 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch._functorch.utils import enable_single_level_autograd_function
-from torch.autograd import forward_ad
 
 from pinvx import Adapter, Rule
 from pinvx._derivative import Factorize, Pinv, Residuals, Solve
 
 from ._torch_autograd import apply
+from ._torch_private import (
+    below_autograd,
+    enable_single_level_autograd_function,
+    forward_mode_enabled,
+    lazy_bits,
+    set_forward_mode,
+)
 
 _LIBRARY = torch.library.Library("pinvx", "FRAGMENT")
 # A graph of CUDA kernels cannot hold an operator that reads a boolean. (PyTorch 2.6 has no tag.)
@@ -83,7 +88,7 @@ class _Operator:
 
     def _value(self, *arguments: Any) -> Any:
         rule, inputs = self._parsed(arguments)
-        with _lazy_bits():
+        with lazy_bits():
             outputs = rule.value(self.lib, *inputs)
         if self.rule is Factorize:
             outputs = _completed(inputs[0], outputs)
@@ -100,17 +105,13 @@ class _Operator:
 
     def _with_derivative(self, keys: Any, *arguments: Any) -> Any:
         rule, inputs = self._parsed(arguments)
-        reverse, forward = torch.is_grad_enabled(), torch._C._is_fwd_grad_enabled()
+        reverse, forward = torch.is_grad_enabled(), forward_mode_enabled()
 
         def evaluate(lib: Adapter, *inputs: Any) -> tuple[torch.Tensor, ...]:
             # PyTorch calls this with both modes switched off. The levels of `torch.func` around
             # this one need them: a second derivative would be another number, without a word.
-            with (
-                torch._C._AutoDispatchBelowAutograd(),
-                torch.set_grad_enabled(reverse),
-                forward_ad._set_fwd_grad_enabled(forward),
-            ):
-                keys_below = keys & torch._C._after_autograd_keyset
+            below, keys_below = below_autograd(keys)
+            with below, torch.set_grad_enabled(reverse), set_forward_mode(forward):
                 return _as_tuple(
                     self.overload.redispatch(keys_below, *self.arguments(rule, inputs))
                 )
@@ -133,18 +134,6 @@ class _Operator:
         ]
         outputs = self.overload(*moved, *arguments[self.count :])
         return outputs, 0 if isinstance(outputs, torch.Tensor) else (0,) * len(outputs)
-
-
-def _lazy_bits() -> Any:
-    """Return a context in which conjugate and negative bits count.
-
-    In a graph an operator is called with their dispatch keys excluded: `x.conj() * y` is x·y then,
-    without a word.
-    """
-    exclude = torch._C._dispatch_tls_local_exclude_set()
-    for key in (torch._C.DispatchKey.Conjugate, torch._C.DispatchKey.Negative):
-        exclude = exclude.remove(key)
-    return torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), exclude)
 
 
 # PyTorch's operators return one output without a tuple around it.

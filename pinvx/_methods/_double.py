@@ -88,4 +88,4 @@ def _rounded(p: Problem, w: Array, rank: Any) -> Factor:
 
 def _rounding(q: Problem) -> float:
     """Return e."""
-    return (8.0 * math.sqrt(q.m) + q.n) * q.eps
+    return float(8.0 * math.sqrt(q.m) + q.n) * q.eps

@@ -28,12 +28,13 @@ def in_vain(p: Problem) -> bool:
 
     So it is in single precision from some hundred columns on: what is estimated has a safety.
     """
-    return p.n * SAFETY * (4.0 * p.n * p.eps) >= 1.0
+    return bool(p.n * SAFETY * (4.0 * p.n * p.eps) >= 1.0)
 
 
 def elimination(p: Problem) -> Proposal:
     """Propose x = A⁻¹b."""
-    lib, a, b, n, eps, dot = p.lib, p.a, p.b, p.n, p.eps, p.lib.matmul
+    lib, a, n, eps, dot = p.lib, p.a, p.n, p.eps, p.lib.matmul
+    b: Any = p.b
     k = b.shape[-1]
     v = vectors(p, a, p.norm)
     if v.ndim < a.ndim:
@@ -56,9 +57,6 @@ def elimination(p: Problem) -> Proposal:
         limit = limit if isinstance(limit, float) else limit[..., None]
         accurate = lib.xp.all(left <= squares * limit, axis=-1)
     accepted = (
-        sound
-        & less(kappa, 2.0 * SAFETY * p.rtol)
-        & less(norm_w, 2.0 * SAFETY * p.atol)
-        & accurate
+        sound & less(kappa, 2.0 * SAFETY * p.rtol) & less(norm_w, 2.0 * SAFETY * p.atol) & accurate
     )
     return Proposal(accepted, lambda: Solution(y[..., :k], left[..., :k], n))

@@ -96,7 +96,7 @@ def corrected(p: Problem) -> Proposal:
 
 def _rounding(p: Problem) -> float:
     """Return what rounding makes of a number in G and its Cholesky factor, beside ‖G‖_F."""
-    return (8.0 * math.sqrt(p.m) + p.n) * p.eps
+    return float(8.0 * math.sqrt(p.m) + p.n) * p.eps
 
 
 def _left_after(steps: int, drift: Any, kappa2: Any, eps: float) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._adapter import Adapter
+from .._decompositions import converged
 from .._decompositions import svd as decomposed
 from .._factor import Factor
 from .._problem import Problem
@@ -39,7 +40,7 @@ def svd_factor(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
         blocks = lib.tracer.blocks(a)
         if blocks == 1 and lib.tracer.blocks(lib.adjoint(a)) > 1:
             return svd_factor(lib, lib.adjoint(a), rtol, atol).adjoint()
-    u, s, vh = tsqr_svd(lib, a, blocks) if blocks > 1 else decomposed(lib, a)
+    u, s, vh = tsqr_svd(lib, a, blocks) if blocks > 1 else _of_library(lib, a) or decomposed(lib, a)
     w = lib.adjoint(vh)
     numbers = isinstance(rtol, float) and isinstance(atol, float)
     if numbers and a.ndim == 2 and lib.on_host(a):
@@ -54,6 +55,17 @@ def svd_factor(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
     one = xp.ones_like(s)
     inverse = xp.where(keep, one / xp.where(keep, s, one), s - s)  # NaN where it failed
     return Factor(w * inverse[..., None, :], u, number_of(lib, keep), s, steps=0)
+
+
+def _of_library(lib: Adapter, a: Array) -> tuple[Array, ...] | None:
+    """Return the library's U, σ and Vᴴ if they are known to be right, and None otherwise."""
+    if not lib.readable(a):
+        return None
+    try:
+        found = lib.svd(a)
+    except Exception:  # every library has an error of its own for what does not converge
+        return None
+    return found if converged(lib, found[1]) else None
 
 
 def number_of(lib: Adapter, keep: Array) -> Array:
