@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After that: what follows imports array libraries.
     from rich.console import Console
 
-    from . import markdown, terminal
+    from . import chart, markdown, terminal
     from .report import Report
     from .run import run
 
@@ -44,8 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.markdown is not None:
         chosen.markdown.write_text(markdown.text(report), encoding="utf-8")
     if chosen.chart is not None:
-        from . import chart  # here, since it needs matplotlib
-
         chart.draw(report, chosen.chart, chosen.dtypes[0] if chosen.dtypes else None)
     return 1 if any(cell.pinvx_failed for cell in report.cells) else 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -84,7 +83,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--json", type=Path, metavar="FILE", help="keep all cells")
     add("--markdown", type=Path, metavar="FILE", help="write the tables")
-    add("--chart", type=Path, metavar="FILE", help="draw the ratios (PNG, SVG or PDF)")
+    add("--chart", type=Path, metavar="FILE", help="draw the ratios, as SVG")
     options = parser.parse_args(arguments)
     if options.source is not None and not options.source.is_file():
         parser.error(
@@ -94,8 +93,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     for path in (options.json, options.markdown, options.chart):
         if path is not None and not path.parent.is_dir():
             parser.error(f"{path}: there is no folder {path.parent}. Hint: make it first.")
-    if options.chart is not None and importlib.util.find_spec("matplotlib") is None:
-        parser.error("--chart needs matplotlib. Hint: pip install matplotlib.")
+    if options.chart is not None and options.chart.suffix.lower() != ".svg":
+        parser.error(f"--chart {options.chart}: the chart is SVG. Hint: end its name in .svg.")
     return options
 
 

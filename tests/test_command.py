@@ -218,16 +218,13 @@ def test_cupy_without_a_device_is_named(monkeypatch, capsys):
     assert found.scope(1, x64=True) == "device 1"
 
 
-# JAX 0.8 has both switches.
-@pytest.mark.filterwarnings("ignore:jax.experimental.enable_x64 is deprecated:DeprecationWarning")
-def test_the_x64_switch_of_old_and_new_jax(monkeypatch):
+def test_jax_devices_have_the_names_of_pytorch():
     jax = pytest.importorskip("jax")
     lib = library("jax")
     with lib.scope(jax.devices()[0], x64=True):
         assert str(lib.array([1.0], "float64", jax.devices()[0]).dtype) == "float64"
-    lib.root = SimpleNamespace()
-    monkeypatch.setattr("jax.experimental.enable_x64", lambda on: ("old", on), raising=False)
-    assert lib.scope(None, x64=False) == ("old", False)
+    places = [SimpleNamespace(platform=name, id=1) for name in ("cpu", "gpu", "tpu")]
+    assert [lib.label(place) for place in places] == ["cpu", "cuda:1", "tpu:1"]
 
 
 def test_nothing_installed_is_status_2(capsys):

@@ -1,4 +1,4 @@
-"""What the benchmark has to know of a library."""
+"""What the benchmark needs to know about a library."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import importlib.metadata
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import pinvx
+from pinvx._command._libraries import Library, library
 
 from ..grid import Shape
 
@@ -22,7 +23,7 @@ class Rivals(NamedTuple):
     own: Callable[..., Any]
     pinvx: Callable[..., Any]
     remark: str = ""
-    """What has to be known about the comparison."""
+    """A note on the comparison."""
 
 
 class Match(NamedTuple):
@@ -53,7 +54,9 @@ class Contender:
     name: str
     """The module."""
     distributions: tuple[str, ...]
-    """What is installed to have it; their versions belong to the result."""
+    """The distributions to install; their versions are part of the result."""
+    arrays: str = "numpy"
+    """The library whose arrays it takes."""
     compiles: bool = False
     """Whether `prepared` compiles, anew for each shape."""
 
@@ -67,9 +70,18 @@ class Contender:
                 continue
         return found
 
+    @cached_property
+    def library(self) -> Library:
+        """What pinvx's own command knows of the library of the arrays."""
+        return library(self.arrays)
+
+    @cached_property
+    def _devices(self) -> dict[str, Any]:
+        return {self.library.label(device): device for device in self.library.devices()}
+
     def devices(self) -> Sequence[str]:
         """Return the names of the devices here."""
-        return ("cpu",)
+        return tuple(self._devices)
 
     def device_name(self, device: str) -> str | None:
         """Return what the maker calls a device, None for the CPU."""
@@ -84,19 +96,22 @@ class Contender:
         return None
 
     def scope(self, device: str) -> AbstractContextManager[Any]:
-        """Return the context in which arrays on this device are made and computed with."""
-        return nullcontext()
+        """Return the context in which arrays on this device are made and computed with.
+
+        JAX has 64 bits in it; arrays in single precision stay what they are.
+        """
+        return self.library.scope(self._devices[device], x64=True)
 
     def full_precision(self) -> AbstractContextManager[Any]:
         """Return the context in which a product has the precision of its dtype."""
         return nullcontext()
 
     def prepared(self, function: Callable[..., Any], *arrays: Any) -> Callable[[], Any]:
-        """Return the call of a function; what is compiled before it runs is compiled here."""
+        """Return the call of a function, after any compilation."""
         return partial(function, *arrays)
 
     def prepare(self, calls: Sequence[tuple[Callable[..., Any], Sequence[Any]]]) -> None:
-        """Compile what `prepared` will be asked for, functions and their arguments, at once."""
+        """Compile at once the functions that `prepared` will be asked for."""
 
     def clock(self, device: str) -> Callable[[], float]:
         """Return a clock in seconds: the device's own where there is one."""
@@ -108,7 +123,7 @@ class Contender:
 
     def array(self, values: Any, device: str, *, gradient: bool) -> Any:
         """Return an array with the values and the dtype of a NumPy array."""
-        return values
+        return self.library.array(values, None, self._devices[device])
 
     def synchronise(self, device: str) -> Callable[[Any], Any] | None:
         """Return what waits for a result, None where a function returns when it is done."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -21,18 +20,11 @@ class CupyContender(Contender):
 
     name = "cupy"
     distributions = ("cupy", "cupy-cuda12x", "cupy-cuda13x")
-
-    def devices(self) -> Sequence[str]:
-        """Return the CUDA devices."""
-        runtime = cupy.cuda.runtime
-        try:
-            return tuple(f"cuda:{i}" for i in range(runtime.getDeviceCount()))
-        except runtime.CUDARuntimeError:  # no driver
-            return ()
+    arrays = "cupy"
 
     def device_name(self, device: str) -> str | None:
         """Return the name of a device."""
-        name: bytes = cupy.cuda.runtime.getDeviceProperties(_number(device))["name"]
+        name: bytes = cupy.cuda.runtime.getDeviceProperties(self._devices[device])["name"]
         return name.decode()
 
     def matches(self) -> Sequence[Match]:
@@ -45,14 +37,6 @@ class CupyContender(Contender):
     def hermitian(self) -> Match:
         """Return `pinv` by singular values: there is none by eigenvalues."""
         return Match("pinv", "hermitian", "cupy.linalg.pinv general", _pinv_hermitian)
-
-    def scope(self, device: str) -> AbstractContextManager[Any]:
-        """Return the context of a device."""
-        return cupy.cuda.Device(_number(device))  # type: ignore[no-any-return]  # CuPy is `Any`
-
-    def array(self, values: Any, device: str, *, gradient: bool) -> Any:
-        """Return an array on the current device."""
-        return cupy.asarray(values)
 
     def synchronise(self, device: str) -> Callable[[Any], Any] | None:
         """Return what waits for the device."""
@@ -97,10 +81,6 @@ class CupyContender(Contender):
     def stack(self, arrays: Sequence[Any]) -> Any:
         """Return a batch of arrays."""
         return cupy.stack(arrays)
-
-
-def _number(device: str) -> int:
-    return int(device.removeprefix("cuda:"))
 
 
 def _pinv(shape: Shape, cutoff: float) -> Rivals:

@@ -22,18 +22,15 @@ class JaxContender(Contender):
 
     name = "jax"
     distributions: tuple[str, ...] = ("jax", "jaxlib", "jax-cuda12-plugin", "jax-cuda13-plugin")
+    arrays = "jax"
     compiles = True
 
     def __init__(self) -> None:
         self._programs: dict[Hashable, Any] = {}
 
-    def devices(self) -> Sequence[str]:
-        """Return the devices of the default platform."""
-        return tuple(_devices())
-
     def device_name(self, device: str) -> str | None:
         """Return the kind of a device."""
-        return None if device == "cpu" else str(_devices()[device].device_kind)
+        return None if device == "cpu" else str(self._devices[device].device_kind)
 
     def matches(self) -> Sequence[Match]:
         """Return `pinv` and `lstsq`, each with its gradients, too."""
@@ -43,15 +40,6 @@ class JaxContender(Contender):
             Match("lstsq", "forward", "jax.numpy.linalg.lstsq", _lstsq),
             Match("lstsq", "backward", "jax.numpy.linalg.lstsq", _lstsq_gradients),
         )
-
-    def scope(self, device: str) -> AbstractContextManager[Any]:
-        """Return the context with 64 bits; arrays in single precision stay what they are."""
-        # Before jax 0.8 the switch was found under jax.experimental alone.
-        if hasattr(jax, "enable_x64"):
-            return jax.enable_x64(True)  # type: ignore[no-any-return]  # JAX is `Any` here
-        from jax.experimental import enable_x64
-
-        return enable_x64(True)  # type: ignore[no-any-return]
 
     def hermitian(self) -> Match:
         """Return `pinv` by eigenvalues."""
@@ -77,10 +65,6 @@ class JaxContender(Contender):
             programs = pool.map(lambda program: program.compile(), lowered.values())
             self._programs.update(zip(lowered, programs, strict=True))
 
-    def array(self, values: Any, device: str, *, gradient: bool) -> Any:
-        """Return an array on the device."""
-        return jax.device_put(jnp.asarray(values), _devices()[device])
-
     def synchronise(self, device: str) -> Callable[[Any], Any] | None:
         """Return what waits for a result, since JAX returns before it is there."""
         return jax.block_until_ready  # type: ignore[no-any-return]
@@ -97,16 +81,6 @@ class JaxContender(Contender):
 def _key(function: Callable[..., Any], arrays: Sequence[Any]) -> Hashable:
     precision = jax.config.jax_default_matmul_precision
     return function, precision, *((x.shape, str(x.dtype)) for x in arrays)
-
-
-@cache
-def _devices() -> dict[str, Any]:
-    """Return the devices by the names that PyTorch and CuPy have for them."""
-    kinds = {"gpu": "cuda"}
-    return {
-        "cpu" if d.platform == "cpu" else f"{kinds.get(d.platform, d.platform)}:{d.id}": d
-        for d in jax.devices()
-    }
 
 
 @cache

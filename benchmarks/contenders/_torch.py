@@ -25,11 +25,7 @@ class TorchContender(Contender):
 
     name = "torch"
     distributions = ("torch",)
-
-    def devices(self) -> Sequence[str]:
-        """Return the CPU and the CUDA devices."""
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        return ("cpu", *(f"cuda:{i}" for i in range(count)))
+    arrays = "torch"
 
     def device_name(self, device: str) -> str | None:
         """Return the name of a CUDA device."""
@@ -49,8 +45,9 @@ class TorchContender(Contender):
         return Match("pinv", "hermitian", "torch.linalg.pinv hermitian", _pinv_hermitian)
 
     def array(self, values: Any, device: str, *, gradient: bool) -> Any:
-        """Return a tensor."""
-        return torch.tensor(values, device=device, requires_grad=gradient)
+        """Return a tensor in memory of its own."""
+        tensor = super().array(values, device, gradient=False)
+        return tensor.clone().requires_grad_(gradient)
 
     def synchronise(self, device: str) -> Callable[[Any], Any] | None:
         """Return what waits for a CUDA device."""

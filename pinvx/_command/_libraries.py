@@ -1,4 +1,4 @@
-"""How arrays are made on each library and device, and what its own functions are called."""
+"""How each library makes arrays on a device, and what its own functions are."""
 
 from __future__ import annotations
 
@@ -94,14 +94,11 @@ class Jax(Library):
         return tuple(self.root.devices())
 
     def label(self, device: Any) -> str:
-        return (
-            str(device.platform) if device.platform == "cpu" else f"{device.platform}:{device.id}"
-        )
+        kind = {"gpu": "cuda"}.get(device.platform, device.platform)  # as PyTorch calls it
+        return "cpu" if kind == "cpu" else f"{kind}:{device.id}"
 
     def scope(self, device: Any, *, x64: bool) -> AbstractContextManager[Any]:
-        # Before jax 0.8 the switch was found under jax.experimental alone.
-        module = self.root if hasattr(self.root, "enable_x64") else _experimental()
-        return module.enable_x64(x64)  # type: ignore[no-any-return]  # JAX is `Any` here
+        return self.root.enable_x64(x64)  # type: ignore[no-any-return]  # JAX is `Any` here
 
     def array(self, values: Any, dtype: str | None, device: Any) -> Array:
         return self.root.device_put(super().array(values, dtype, device), device)
@@ -146,8 +143,8 @@ BACKENDS = tuple(_KINDS)
 def installed() -> list[str]:
     """Return the names of the libraries that are installed, without importing them.
 
-    Libraries that third parties have brought an adapter for come last; they may or may not turn
-    out to be namespaces of the standard.
+    Libraries with an adapter by third parties come last; they may not be namespaces of the
+    standard.
     """
     names = dict.fromkeys((*BACKENDS, *(backend.name for backend in backends())))
     return [name for name in names if installed_version(name) is not None]
@@ -174,7 +171,3 @@ def numbers(x: Array) -> Any:
     if x.ndim == 0:
         return float(x)
     return [numbers(x[i, ...]) for i in range(x.shape[0])]
-
-
-def _experimental() -> Any:
-    return importlib.import_module("jax.experimental")
