@@ -41,7 +41,7 @@ class Cell:
     """Calls in a round."""
     pinvx_calls: int = 0
     remark: str = ""
-    """What has to be known about the comparison."""
+    """A note on the comparison."""
     own_failed: str = ""
     """Why there is no time of the library's own function."""
     pinvx_failed: str = ""
@@ -75,7 +75,7 @@ class Cell:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Return the cell that `to_dict` has taken apart."""
+        """Return the cell from the fields that `to_dict` gave."""
         return cls(**{k: v for k, v in fields.items() if k not in ("ratio", "error_ratio")})
 
 
@@ -181,7 +181,7 @@ def _first_call(
     contender: Contender, call: Callable[[], Any], match: Match, problem: Problem
 ) -> tuple[str, float | None]:
     """Return why a function fails, or "" and its error: what a library raises is its answer."""
-    # The gradients of A and b, or the result; what else a function returns is not looked at.
+    # The gradients of A and b, or the result; other outputs are ignored.
     interesting = 2 if (match.function, match.mode) == ("lstsq", "backward") else 1
     try:
         result = call()

@@ -1,4 +1,4 @@
-"""Where the benchmark ran: what a figure is worth without this is little."""
+"""Where the benchmark ran, without which its figures mean little."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.methods``: each method of the plan, timed beside the decomposition.
+"""``python -m benchmarks.methods``: each method of the plan, timed beside the SVD.
 
-Where a method costs more than the decomposition even if it is accepted, or is mostly refused, the
-plan (`pinvx/_plan.py`) leaves it out. A time in parentheses is that of a refusal.
+The plan (`pinvx/_plan.py`) leaves a method out where it is mostly refused, or costs more than the
+SVD although it is accepted. A time in parentheses is that of a refusal.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ SHAPES = "8x8 16x16 32x32 64x64 128x128 256x256 16x8 64x8 64x32 256x64 1000x100 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table for each wanted result."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__)
-    parser.add_argument("--library", default="numpy", help="the library of the arrays")
+    libraries = ("numpy", "torch", "cupy")  # a method alone is no program for JAX
+    parser.add_argument("--library", default="numpy", choices=libraries)
     parser.add_argument("--dtype", default="float64")
     parser.add_argument("--shapes", default=SHAPES, help="separated by blanks")
     options = parser.parse_args(arguments)
@@ -54,7 +55,8 @@ def _arrays(shape: Shape, kind: str, options: argparse.Namespace) -> tuple[Any, 
     a = (u * s @ np.swapaxes(v, -1, -2)).astype(options.dtype)
     b = rng.standard_normal((*shape.full[:-1], 1)).astype(options.dtype)
     there = contender(options.library)
-    return there.array(a, "cpu", gradient=False), there.array(b, "cpu", gradient=False)
+    device = there.devices()[0]
+    return there.array(a, device, gradient=False), there.array(b, device, gradient=False)
 
 
 def _timed(name: str, wanted: str, a: Any, b: Any) -> str:

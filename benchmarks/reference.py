@@ -1,8 +1,8 @@
-"""The answers, from the very matrix that was passed, to more digits than its dtype has.
+"""Reference answers for the exact input, with more digits than its dtype.
 
 Single precision: the singular value decomposition in double precision, with the cutoff of single
-precision. Double precision: refinement with residuals in extended precision, which needs full rank;
-a matrix of lower rank comes as a product A = B C of two that have it, and A⁺ = C⁺B⁺.
+precision. Double precision: refinement with residuals in extended precision, which needs full rank.
+A rank-deficient matrix is given as a product A = B C of two that have full rank, and A⁺ = C⁺B⁺.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class _Rival:
 
 
 def run(plan: Plan, console: Console, keep: Callable[[Report], None]) -> Report:
-    """Measure all cells of a plan, with a progress bar, and `keep` what there is now and then.
+    """Measure all cells of a plan, with a progress bar, and `keep` the report now and then.
 
     An interrupt from the keyboard ends the run; what has been measured is returned.
 

@@ -1,4 +1,4 @@
-"""Geometric means over the grid, and the figures that are wanted."""
+"""Geometric means over the grid, and the targets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETS = {"full rank": ("well", "kappa1e6"), "rank-deficient": ("deficient",)}
 
 @dataclass(frozen=True)
 class Target:
-    """A figure that is wanted of a statistic over cells in double precision on the CPU."""
+    """A target for a statistic over cells in double precision on the CPU."""
 
     label: str
     libraries: tuple[str, ...]
@@ -53,7 +53,7 @@ class Target:
 
 
 def best_own(cells: Iterable[Cell]) -> list[Cell]:
-    """Keep, of several drivers of one library on one problem, the one that is hardest to beat."""
+    """Keep the fastest of several drivers of one library on one problem."""
     best: dict[tuple[object, ...], Cell] = {}
     for cell in cells:
         if cell.ratio is None:

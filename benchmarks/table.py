@@ -1,4 +1,4 @@
-"""The tables: what stands in them. `terminal.py` and `markdown.py` say how they look."""
+"""The contents of the tables. `terminal.py` and `markdown.py` say how they look."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def ratios(report: Report, dtype: str) -> Table:
 
 
 def details(report: Report, column: Column) -> Table:
-    """Return all that is known of the cells of a function."""
+    """Return all times and errors of the cells of a function."""
     rows = [
         (
             Shape.parse(cell.shape).label,

@@ -33,12 +33,12 @@ def in_turns(
     once: float = math.inf,
     clock: Clock = time.perf_counter,
 ) -> tuple[Timing, ...]:
-    """Time functions in turns (A, B, A, B, …), so that whatever else happens happens to all.
+    """Time functions in turns (A, B, A, B, …), so that a disturbance affects all of them.
 
     Parameters
     ----------
     functions : callables without arguments
-        Each has been called before: the first call is nobody's measure.
+        Each has been called before, so that no first call is timed.
     budget : float
         The seconds to spend; no round starts after that, except to reach `least`.
     least : int
@@ -90,7 +90,7 @@ def _first_round(function: Callable[[], Any], clock: Clock) -> tuple[int, float]
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Keep away collections, which take milliseconds and would fall on whoever is next."""
+    """Suspend garbage collection: it takes milliseconds, and would be counted for one function."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,9 +1,8 @@
 """The verbs that a backend may do better, and their defaults in the Array API standard.
 
-The algorithms of pinvx are written once, against a namespace `xp`. Where a library can do
-something better than the standard lets us say it (or must do it otherwise to be right), the
-algorithm asks for a verb of `Adapter`. Every verb has a default, so a library that nobody has
-written an adapter for works with this class as it stands.
+The algorithms are written once, against a namespace `xp`. Where a library can do something better
+than the standard allows, or must do it differently to be right, they call a verb of `Adapter`.
+Every verb has a default, so a library without an adapter of its own uses this class.
 """
 
 from __future__ import annotations
@@ -24,22 +23,22 @@ from ._typing import Array, DType, Namespace, Parts
 class Rule:
     """A function of arrays that knows its own derivatives.
 
-    Rules are frozen dataclasses: what is static stands in their fields. `value` returns a tuple of
-    arrays; the derivatives have None where an output is not differentiable or an input gets no
-    gradient. Every array has the same number of batch dimensions in front, and they broadcast.
-    An input or a tangent that is no array (a Python number, None) is passed through.
+    Rules are frozen dataclasses, and their fields are static. `value` returns a tuple of arrays. A
+    derivative is None for an output that is not differentiable, and for an input that needs no
+    gradient. All arrays have the same number of leading batch dimensions, which broadcast. An input
+    or a tangent that is not an array (a Python number, None) is passed through.
     """
 
     arrays: ClassVar[tuple[str, ...]]
-    """The names of the inputs that are arrays, or None."""
+    """The names of the array inputs, each of which may be None."""
     tolerances: ClassVar[tuple[str, ...]] = ()
-    """The names of the inputs that follow, each an array, a Python number or None."""
+    """The names of the inputs after them: arrays, Python numbers or None."""
     chooses: ClassVar[bool] = False
-    """Whether `value` chooses between methods by what stands in the arrays."""
+    """Whether `value` chooses between methods by the values of the arrays."""
     composed: ClassVar[bool] = False
-    """Whether the derivatives are those of other rules: by `by_parts`, or by the rule `keeping`."""
+    """Whether the derivatives come from other rules: from `by_parts`, or from `keeping`."""
     constant: ClassVar[bool] = False
-    """Whether reverse mode takes the outputs for constants: the rules that use them know better."""
+    """Whether reverse mode treats the outputs as constants: rules that use them differentiate."""
 
     @property
     def differentiable(self) -> tuple[bool, ...]:
@@ -57,7 +56,7 @@ class Rule:
     def vjp(
         self, lib: Adapter, inputs: Parts, outputs: Parts, cotangents: Parts, needed: Parts
     ) -> Parts:
-        """Return a cotangent for each input that is needed, in the sense dL = Re⟨G, dX⟩."""
+        """Return a cotangent for each needed input, in the sense dL = Re⟨G, dX⟩."""
         raise NotImplementedError
 
     def by_parts(self, lib: Adapter, *inputs: Any) -> Parts:
@@ -65,31 +64,31 @@ class Rule:
         raise NotImplementedError
 
     def keeping(self) -> Rule:
-        """Return a rule of more outputs that has derivatives of its own, instead of parts."""
+        """Return a rule that has more outputs and its own derivatives, and needs no parts."""
         raise NotImplementedError
 
 
 class Tracer(Protocol):
-    """What a library supplies that compiles a program before its values are known."""
+    """What a library supplies if it compiles programs before values are known."""
 
     @property
     def slow_svd(self) -> bool:
         """Whether a singular value decomposition takes much longer than matrix products."""
 
     def sees(self, a: Array) -> bool:
-        """Tell whether the lengths of `a` are numbers, which the choice of a method compares."""
+        """Tell whether the lengths of `a` are numbers: the plan compares them."""
 
     def branch(self, condition: Any, taken: Callable[[], Any], refused: Callable[[], Any]) -> Any:
-        """Return what `taken` returns if all of the condition is true, else what `refused` does."""
+        """Return the result of `taken` if all of the condition is true, else that of `refused`."""
 
     def mend(self, p: Any, answer: Any, sound: Array, last: Callable[[Any], Any]) -> Any:
-        """Return the answer of a batch, with that of `last` where it is not sound.
+        """Return the answer of a batch, with that of `last` for the items that are not sound.
 
-        `last` takes a `Problem` and may be given parts of the batch.
+        `last` takes a `Problem`, which may be a part of the batch.
         """
 
     def blocks(self, a: Array) -> int:
-        """Return into how many blocks of equal height the rows of `a` are best divided."""
+        """Return how many equal blocks the rows of `a` are best divided into."""
 
 
 class Adapter:
@@ -102,14 +101,14 @@ class Adapter:
     """
 
     small = 128
-    """Below this many entries the number of calls into the library rules, and matrices are left to
-    the decomposition, which has the fewest."""
+    """Below this many entries calls cost more than arithmetic: matrices go straight to the SVD,
+    which makes the fewest calls."""
 
     tracer: Tracer | None = None
-    """For a library that compiles programs."""
+    """Set by a library that compiles programs."""
 
     linear = False
-    """Whether a program has to stay linear in b, to be transposed: its values are not looked at."""
+    """Whether a program has to stay linear in b, since JAX transposes it: nothing reads b."""
 
     def __init__(self, xp: Namespace) -> None:
         self.xp = xp
@@ -123,7 +122,7 @@ class Adapter:
             known = self._precisions[dtype] = precision(self.xp, dtype)
             return known
 
-    # What arrives.
+    # Inputs.
 
     def accept(self, x: Array, function: str, name: str) -> Array:
         """Return `x` as a plain array of the library, or raise TypeError or ValueError."""
@@ -138,12 +137,12 @@ class Adapter:
         return x
 
     def adopt(self, x: Any, beside: Array) -> Any:
-        """Return an array of another library as one of this one's, or as it is."""
+        """Convert an array of another library that this one accepts beside its own."""
         del beside
         return x
 
     def readable(self, *values: Any) -> bool:
-        """Tell whether Python may look at the values: not under a tracer, not in a lazy graph."""
+        """Tell whether Python can read the values: not under tracing, not in a lazy graph."""
         del values
         return True
 
@@ -180,7 +179,7 @@ class Adapter:
     def squares(self, x: Array, axis: Any = (-2, -1)) -> Any:
         """Return the sum of |x|² over one or both of the last dimensions, in the real dtype.
 
-        It is a Python number for a whole matrix whose values cost nothing to read.
+        For a whole matrix it is a Python number where reading costs nothing.
         """
         xp, known = self.xp, self.precision(x.dtype)
         if known is not None and known.is_complex:
@@ -188,8 +187,8 @@ class Adapter:
             return xp.sum(real * real + imag * imag, axis=axis)
         return xp.sum(x * x, axis=axis)
 
-    # Factorizations of finite matrices. Decompositions may raise, or return NaN, where they do not
-    # converge. The others raise nothing because of values.
+    # Factorizations of finite matrices. Decompositions that do not converge may raise or return
+    # NaN. The others never raise because of values.
 
     def svd(self, x: Array) -> tuple[Array, ...]:
         """Return U, σ and Vᴴ of each matrix, with min(M, N) columns in U."""
@@ -207,18 +206,18 @@ class Adapter:
         nan = xp.full_like(x, float("nan"))
         try:
             r = xp.linalg.cholesky(x)
-        except Exception:  # every library has an error of its own for what has no factor
+        except Exception:  # each library raises an error type of its own
             return nan
-        # Some libraries return how far LAPACK had got, up to a pivot that is not positive.
+        # Some libraries return a partial factor, which ends at a pivot that is not positive.
         pivots = xp.linalg.diagonal(r)
         if xp.isdtype(r.dtype, "complex floating"):
             pivots = xp.real(pivots)
         return xp.where(xp.all(pivots > 0.0, axis=-1)[..., None, None], r, nan)
 
     def inv(self, x: Array) -> Array:
-        """Return the inverse of each square matrix, and anything where there is none.
+        """Return the inverse of each square matrix, and anything for a singular one.
 
-        Whoever asks checks the result. NaN for the whole batch stands for an error.
+        The caller checks the result. If the library raises, the whole batch is NaN.
         """
         try:
             return self.xp.linalg.inv(x)
@@ -226,7 +225,7 @@ class Adapter:
             return self.xp.full_like(x, float("nan"))
 
     def solve(self, a: Array, b: Array) -> Array:
-        """Return A⁻¹B for each square A and matrix B; otherwise as `inv`."""
+        """Return A⁻¹B for each square A and matrix B; for a singular A as `inv`."""
         try:
             return self.xp.linalg.solve(a, b)
         except Exception:  # likewise
@@ -235,7 +234,7 @@ class Adapter:
     def inv_lower(self, x: Array) -> Array:
         """Return the inverse of each lower triangular matrix, as `inv` does.
 
-        By halves, so that most of the work is in matrix products.
+        It works by halves, so most of the work is in matrix products.
         """
         n, xp = x.shape[-1], self.xp
         if n <= 32:
@@ -249,15 +248,15 @@ class Adapter:
     def minimum_norm(
         self, a: Array, b: Array, rtol: float
     ) -> tuple[Array, Array | None, Array, Array] | None:
-        """Return x = A⁺b, ‖b − A x‖², the rank and σ, by least squares of the library's own.
+        """Return x = A⁺b, ‖b − A x‖², the rank and σ by the library's own least squares.
 
-        None stands for the second where it is not known, and for all of them where the library has
-        no function that is by singular values, or none for the values of `a`.
+        The second is None where it is not known. The result is None if the library has no such
+        function based on singular values, or none for `a`.
         """
         del a, b, rtol
         return None
 
-    # Values that decide.
+    # Values that Python reads.
 
     def all(self, x: Any) -> bool:
         """Read whether all of `x` is true."""
@@ -279,11 +278,11 @@ class Adapter:
         warnings.warn(message, category, stacklevel=level)
 
     def run(self, function: Callable[..., Any], static: Any, *inputs: Any) -> Any:
-        """Return ``function(self, static, *inputs)``, with overflow and NaN giving no warning.
+        """Return ``function(self, static, *inputs)``, without warnings about overflow and NaN.
 
-        `static` is hashable, and what a library compiles depends on it.
+        `static` is hashable: a library compiles one program for each.
         """
-        # A library that nobody knows may compute with NumPy, which is here then.
+        # An unknown library may be built on NumPy.
         numpy = sys.modules.get("numpy")
         with nullcontext() if numpy is None else numpy.errstate(all="ignore"):
             return function(self, static, *inputs)
@@ -291,7 +290,7 @@ class Adapter:
     def differentiable(self, rule: Rule, *inputs: Any) -> Parts:
         """Evaluate `rule` so that the library's automatic differentiation uses its derivatives.
 
-        More outputs may follow, those of ``rule.keeping()``.
+        The further outputs of ``rule.keeping()`` may follow.
         """
         return rule.value(self, *inputs)
 

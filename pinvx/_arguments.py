@@ -1,4 +1,4 @@
-"""Turn what the caller passed into what the algorithms take, or say why that cannot be."""
+"""Turn the caller's arguments into what the algorithms take, or say why that is impossible."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def matrix(a: Array, function: str, name: str = "a") -> Matrix:
     if known is None:
         dtype = default_dtype(lib.xp, a, function, name)
         known = lib.precision(dtype)
-        assert known is not None  # `default_dtype` returns no other
+        assert known is not None  # `default_dtype` returns supported dtypes only
     return Matrix(lib, astype(lib, a, known.compute), dtype, known)
 
 
@@ -129,7 +129,7 @@ def method(names: Any, wanted: str, function: str, *, hermitian: bool = False) -
     given = (names,) if isinstance(names, str) else names
     known = names_of_methods(wanted)
     if hermitian:
-        known = ["svd"]  # the eigenvalues, for "auto" too
+        known = ["svd"]  # by eigenvalues, as "auto" is, too
     if not isinstance(given, tuple) or not given or any(name not in known for name in given):
         raise ValueError(
             sentence(
@@ -143,7 +143,7 @@ def method(names: Any, wanted: str, function: str, *, hermitian: bool = False) -
 def aligned(
     lib: Adapter, a: Array, b: Array, *tolerances: Any
 ) -> tuple[Array, Array, Sequence[Any]]:
-    """Return A, b and tolerances with equally many dimensions of the batch, b as columns."""
+    """Return A, b and tolerances with the same number of batch dimensions, and b as columns."""
     if b.ndim == 1:
         b = b[:, None]
     ndim = max(a.ndim, b.ndim)
@@ -175,12 +175,12 @@ def destination(m: Matrix, out: Array, shape: tuple[int, ...], function: str) ->
 
 
 def astype(lib: Adapter, x: Array, dtype: DType) -> Array:
-    """Convert, without a call into the library where there is nothing to do."""
+    """Convert to a dtype; if `x` has it, make no call."""
     return x if x.dtype == dtype else lib.xp.astype(x, dtype)
 
 
 def rounded(lib: Adapter, dtype: DType, *arrays: Array | None) -> tuple[Array | None, ...]:
-    """Return results in the dtype that was promised; what becomes zero in it gives no warning."""
+    """Return results in the promised dtype; underflow gives no warning."""
     if all(x is None or x.dtype == dtype for x in arrays):
         return arrays
     converted: tuple[Array | None, ...] = lib.run(_rounded, dtype, *arrays)

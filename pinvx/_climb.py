@@ -1,7 +1,8 @@
-"""Runs a plan: the methods are tried in turn until one is accepted. Nothing else chooses.
+"""Run a plan: try its methods in turn until one is accepted. Nothing else chooses.
 
 One matrix: the first method whose certificate holds. An eager batch: only the refused matrices go
-on. A program that is compiled: nested conditions, and the last method computes the refused alone.
+to the next method. A compiled program: nested conditions, and the last method computes only the
+refused matrices.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from ._typing import Array
 
 
 def climb(p: Problem, method: str = "auto") -> tuple[Any, str]:
-    """Return the answer that the problem wants, and by which methods it was found.
+    """Return the answer that the problem wants, and the names of the methods that gave it.
 
     Parameters
     ----------
     p : Problem
     method : str
-        "auto", or what `plan` takes.
+        "auto", or names as `plan` takes them.
     """
     if p.readable:
         return _eager(p, plan(p, method))
@@ -57,12 +58,12 @@ def _eager(p: Problem, methods: Iterator[tuple[str, Method]]) -> tuple[Answer, s
 
 
 class Places(NamedTuple):
-    """Some places of a batch, where values can be read."""
+    """Some items of a batch, in eager mode."""
 
     lib: Adapter
     batch: tuple[int, ...]
     index: Array
-    """Ascending, as if the batch had one dimension."""
+    """Ascending places in the flattened batch."""
 
     @classmethod
     def of(cls, lib: Adapter, chosen: Array) -> Places:
@@ -70,7 +71,7 @@ class Places(NamedTuple):
         return cls(lib, tuple(chosen.shape), lib.xp.nonzero(lib.xp.reshape(chosen, (-1,)))[0])
 
     def take(self, x: Any, core: int) -> Any:
-        """Take the matrices there, each of which has `core` dimensions."""
+        """Take the items at these places, each of `core` dimensions."""
         if x is None or isinstance(x, float):
             return x
         xp = self.lib.xp
@@ -85,7 +86,7 @@ class Places(NamedTuple):
         xp, count = self.lib.xp, math.prod(self.batch)
         device = self.lib.device(self.index)
         places = xp.arange(count, dtype=self.index.dtype, device=device)
-        order = xp.searchsorted(self.index, places)  # how many of the places come before
+        order = xp.searchsorted(self.index, places)  # the number of places before each item
         last = xp.clip(order, max=self.index.shape[0] - 1)
         here = xp.take(self.index, last, axis=0) == places
         source = xp.where(here, count + order, places)
@@ -104,7 +105,7 @@ class Places(NamedTuple):
 
 
 def _compiled(p: Problem, stages: Sequence[Method | Either]) -> Any:
-    """Return the answer of a program that chooses while it runs."""
+    """Return the answer of a program that chooses at run time."""
     batch = tuple(p.a.shape[:-2])
     if not batch:
         return _compiled_one(p, stages)
@@ -122,7 +123,7 @@ def _compiled_one(p: Problem, stages: Sequence[Method | Either]) -> Any:
     if not rest:
         return _by(p, first)
     tracer = _tracer(p)
-    # What is computed inside of a branch must stay there, so each branch gets a copy.
+    # Results of one branch must not reach another, so each branch gets a copy.
     if isinstance(first, Either):
         either = first
         answer, accepted = tracer.branch(
@@ -150,7 +151,7 @@ def _compiled_batch(p: Problem, stages: Sequence[Method | Either]) -> Any:
     def refused() -> Any:
         q = p.fork()
         found = start, accepted
-        # Where few matrices were refused nothing pays but the last method for these alone.
+        # If few matrices are refused, only the last method pays, for these alone.
         few = FEW * xp.sum(xp.astype(~accepted, xp.asarray(0).dtype)) <= p.a.shape[0]
         for stage in middle:
             go_on = partial(_mended, q, stage, *found)
@@ -160,12 +161,12 @@ def _compiled_batch(p: Problem, stages: Sequence[Method | Either]) -> Any:
     return tracer.branch(accepted, lambda: start, refused)
 
 
-# When fewer than one in so many matrices of a batch are refused, the last method takes them.
+# If at most one matrix in so many is refused, the last method computes the refused ones at once.
 FEW = 32
 
 
 def _mended(p: Problem, stage: Method | Either, answer: Any, sound: Array) -> tuple[Any, Array]:
-    """Return an answer of the whole batch with those of one more method, and which are sound."""
+    """Return the answer after one more method for the whole batch, and which items are sound."""
     if isinstance(stage, Either):
         either = stage
         found: tuple[Any, Array] = _tracer(p).branch(
@@ -194,12 +195,12 @@ def _by(p: Problem, method: Any) -> Any:
 
 
 def _uniform(p: Problem, found: Any) -> Any:
-    """Return the answer in the form that all branches of a program have."""
+    """Return the answer in the form that all branches of a program share."""
     answer = completed(p, finished(p, found))
     steps: Any = None  # a program carries arrays alone
     return answer._replace(s=None, steps=steps) if isinstance(answer, Factor) else answer
 
 
 def _tracer(p: Problem) -> Tracer:
-    assert p.lib.tracer is not None  # who calls has asked
+    assert p.lib.tracer is not None  # the callers have checked
     return p.lib.tracer

@@ -42,7 +42,7 @@ def pinv_jvp(
     da : array, shape (..., M, N)
         The direction.
     x : array, shape (..., N, M), optional
-        ``pinv(a)`` with the same options, if it is at hand; it saves the factorization.
+        ``pinv(a)`` with the same options, if it is known: it saves the factorization.
     rtol, atol, rcond, hermitian, method
         As for `pinv`.
 
@@ -53,7 +53,7 @@ def pinv_jvp(
     Raises
     ------
     TypeError, ValueError
-        As `pinv`, and if `da` or `x` does not go with `a`.
+        As `pinv`, and if `da` or `x` does not fit `a`.
 
     References
     ----------
@@ -68,7 +68,7 @@ def pinv_jvp(
     >>> pinvx.pinv_jvp(np.asarray([[2.0]]), np.asarray([[1.0]]))
     array([[-0.25]])
     """
-    options = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
+    options: dict[str, Any] = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
     m, rule, inputs = _pinv_call("pinv_jvp", a, x, hermitian=hermitian, **options)
     da = arguments.companion(m, da, tuple(m.a.shape), "pinv_jvp", "da")
     (dx,) = m.lib.run(_jvp_of_pinv, rule, *inputs, da)
@@ -109,11 +109,11 @@ def pinv_vjp(
         The gradient of a real loss with respect to the pseudoinverse, in the sense that the loss
         changes by Re⟨G, dX⟩ (PyTorch's convention for complex numbers; the conjugate of JAX's).
     x : array, shape (..., N, M), optional
-        ``pinv(a)`` with the same options, if it is at hand; it saves the factorization.
+        ``pinv(a)`` with the same options, if it is known: it saves the factorization.
     rtol, atol, rcond, method
         As for `pinv`.
     hermitian : bool
-        As for `pinv`; the gradient then stands in the lower triangle, which alone is read.
+        As for `pinv`. The gradient is then in the lower triangle, the only part that is read.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def pinv_vjp(
     Raises
     ------
     TypeError, ValueError
-        As `pinv`, and if `g` or `x` does not go with `a`.
+        As `pinv`, and if `g` or `x` does not fit `a`.
 
     References
     ----------
@@ -134,7 +134,7 @@ def pinv_vjp(
     >>> pinvx.pinv_vjp(np.asarray([[2.0]]), np.asarray([[1.0]]))
     array([[-0.25]])
     """
-    options = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
+    options: dict[str, Any] = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
     m, rule, inputs = _pinv_call("pinv_vjp", a, x, hermitian=hermitian, **options)
     shape = (*m.a.shape[:-2], m.a.shape[-1], m.a.shape[-2])
     g = arguments.companion(m, g, shape, "pinv_vjp", "g")
@@ -147,7 +147,7 @@ def _vjp_of_pinv(lib: Adapter, rule: Pinv, a: Array, x: Array | None, *inputs: A
     a, x, steps, finite = _inside(lib, rule, a, x, *cutoff)
     a_bar = _pinv_vjp(lib, a, x, None, scale.leave(lib, g, steps))
     if rule.hermitian:
-        # The adjoint of `from_lower_triangle`: what fell on the upper triangle comes back.
+        # The adjoint of `from_lower_triangle` adds the upper triangle to the lower one.
         xp = lib.xp
         both = a_bar + lib.adjoint(a_bar)
         diagonal = xp.eye(both.shape[-1], dtype=xp.bool, device=lib.device(both))
@@ -189,7 +189,7 @@ def lstsq_jvp(
     Raises
     ------
     TypeError, ValueError
-        As `lstsq`, and if `da` does not go with `a` or `db` with `b`.
+        As `lstsq`, and if `da` does not fit `a` or `db` does not fit `b`.
 
     References
     ----------
@@ -207,7 +207,7 @@ def lstsq_jvp(
     m = e.matrix
     da = arguments.companion(m, da, tuple(m.a.shape), "lstsq_jvp", "da")
     db = arguments.companion(m, db, tuple(e.b.shape), "lstsq_jvp", "db")
-    options = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
+    options: dict[str, Any] = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
     method, inputs = _lstsq_call("lstsq_jvp", e, **options)
     dx, dresiduals = m.lib.run(_jvp_of_lstsq, method, *inputs, da, db)
     real = m.known.real if m.known.compute == m.dtype else m.dtype
@@ -270,7 +270,7 @@ def lstsq_vjp(
     Raises
     ------
     TypeError, ValueError
-        As `lstsq`, and if a cotangent does not go with its output.
+        As `lstsq`, and if a cotangent does not fit its output.
 
     References
     ----------
@@ -292,7 +292,7 @@ def lstsq_vjp(
     if residuals_bar is not None:
         shape = (*batch, *columns)
         residuals_bar = arguments.companion(m, residuals_bar, shape, "lstsq_vjp", "residuals_bar")
-    options = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
+    options: dict[str, Any] = {"rtol": rtol, "atol": atol, "rcond": rcond, "method": method}
     method, inputs = _lstsq_call("lstsq_vjp", e, **options)
     a_bar, b_bar = m.lib.run(_vjp_of_lstsq, method, *inputs, g, residuals_bar)
     a_bar, b_bar = arguments.rounded(m.lib, m.dtype, a_bar, b_bar)
@@ -313,7 +313,7 @@ def _vjp_of_lstsq(
         there = scale.finite(lib, a0, system.a), scale.finite(lib, b0, system.b)
         x = system.of_x(lib, known[2])
         more = Residuals().vjp(lib, (*there, x, None), (), (g_squares,), (True, True, False, False))
-        a_bar, b_bar = a_bar + more[0], b_bar + more[1]
+        a_bar, b_bar = a_bar + more[0], b_bar + more[1]  # both are needed
     a_bar = scale.leave(lib, a_bar, None, system.a.finite)
     b_bar = scale.leave(lib, b_bar, None, system.b.finite)
     reshape = lib.xp.reshape
@@ -331,7 +331,7 @@ def _lstsq_call(
 def _solved(
     lib: Adapter, method: str, a: Array, b: Array, rtol: Any, atol: Any
 ) -> tuple[scale.System, Solve, tuple[Any, ...]]:
-    """Return the sizes of A and b, the rule that solves, and A, b, x, W and Z inside."""
+    """Return the scales of A and b, the rule that solves, and the scaled A, b, x, W and Z."""
     a, b, (rtol, atol) = arguments.aligned(lib, a, b, rtol, atol)
     system = scale.System(scale.enter(lib, a), scale.enter(lib, b, columns=True))
     a, b = system.a.x, system.b.x
@@ -359,7 +359,7 @@ def _pinv_call(
 def _inside(
     lib: Adapter, rule: Pinv, a: Array, x: Array | None, rtol: Any, atol: Any
 ) -> tuple[Array, Array, Array | None, Array | None]:
-    """Return A and A⁺ of an ordinary size, the steps to it, and which matrices are finite."""
+    """Return A and A⁺ at ordinary scale, the steps to it, and which matrices are finite."""
     if rule.hermitian:
         a = from_lower_triangle(lib, a)
     a, steps, finite = scale.enter(lib, a)

@@ -1,9 +1,9 @@
-"""Decompositions that return, whatever happens inside.
+"""Decompositions that always return.
 
-LAPACK's singular value decomposition does not converge for some ordinary matrices, on some
-processors. Most libraries raise then for the whole batch, others return NaN. Nearly always the
-adjoint converges; if not, the eigenvectors of a Hermitian matrix of twice the size do. What is left
-in the end is NaN for one matrix alone.
+On some processors LAPACK's SVD does not converge for some ordinary matrices. Most libraries then
+raise for the whole batch; others return NaN. The SVD of the adjoint nearly always converges; if
+not, the eigenvectors of a Hermitian matrix of twice the size do. If all fail, the result is NaN for
+that matrix alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Arrays: TypeAlias = tuple[Array, ...]
 
 
 def svd(lib: Adapter, x: Array) -> Arrays:
-    """Return U, σ and Vᴴ of each matrix, and σ = NaN where nothing converges.
+    """Return U, σ and Vᴴ of each matrix, with σ = NaN where nothing converges.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def svd(lib: Adapter, x: Array) -> Arrays:
     found = lib.svd(x)
     if lib.tracer is None:
         return found
-    # Rounding decides whether it converges: another order of the rows and columns will do.
+    # Rounding decides whether it converges, so try the rows and columns in reverse order.
     either: Arrays = lib.tracer.branch(
         lib.xp.isfinite(found[1][..., 0]), lambda: found, lambda: _of_reverse(lib, x)
     )
@@ -48,11 +48,11 @@ def eigh(lib: Adapter, x: Array) -> Arrays:
 
 
 def _first(lib: Adapter, ways: tuple[Callable[..., Arrays], ...], x: Array, values: int) -> Arrays:
-    """Return what the first of the ways returns whose values are finite, for each matrix."""
+    """Return, for each matrix, the first result whose singular values or eigenvalues are finite."""
     way, *others = ways
     try:
         found = way(x) if way in (lib.svd, lib.eigh) else way(lib, x)
-    except Exception:  # every library has an error of its own for what does not converge
+    except Exception:  # each library raises an error type of its own
         if not others:
             raise
     else:

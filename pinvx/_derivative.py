@@ -36,8 +36,8 @@ class Pinv(Rule):
     method: str
     hermitian: bool = False
     rank: bool = True
-    """Whether to return the rank. If not, a number or None stands in its place: what is known
-    without an operation, for the derivatives."""
+    """Whether to return the rank as an array. If not, the second output is a Python number where
+    the rank is known anyway, for the derivatives, and None elsewhere."""
 
     arrays: ClassVar = ("a",)
     tolerances: ClassVar = ("rtol", "atol")
@@ -50,8 +50,9 @@ class Pinv(Rule):
         """Compute A⁺ and the rank of A."""
         rtol, atol = cutoff(lib, a, rtol, atol)
         x: Array
+        factor: Any
         if self.hermitian:
-            factor: Any = eigh(Problem(lib, a, rtol, atol, wanted="pinv")).answer()
+            factor = eigh(Problem(lib, a, rtol, atol, wanted="pinv")).answer()
             x, rank = factor.pinv(lib), factor.rank
             x = 0.5 * x + 0.5 * lib.adjoint(x)
         elif decomposes(self.method, lib, a):
@@ -79,7 +80,7 @@ class Pinv(Rule):
 
 
 def decomposes(method: str, lib: Adapter, a: Array) -> bool:
-    """Tell whether the singular value decomposition is taken at once."""
+    """Tell whether the SVD is taken at once."""
     return method == "svd" or (method == "auto" and is_tiny(lib, a))
 
 
@@ -89,7 +90,7 @@ def pinv_jvp(lib: Adapter, a: Array, x: Array, rank: Any, da: Array) -> Array:
     dX = −X dA X + X Xᴴ dAᴴ (I − A X) + (I − X A) dAᴴ Xᴴ X  (Golub & Pereyra 1973, eq. 4.12).
     For M ≥ N, P = X dA and W = X Xᴴ, which are N×N, this is
     dX = W dAᴴ − (P + W dAᴴ A − (I − X A) Pᴴ) X.
-    Of full column rank X A = I, and if A is square, too, dX = −P X.
+    At full column rank X A = I, and if A is also square, dX = −P X.
     """
     h, dot = lib.adjoint, lib.matmul
     m, n = a.shape[-2:]
@@ -113,7 +114,7 @@ def pinv_vjp(lib: Adapter, a: Array, x: Array, rank: Any, g: Array) -> Array:
     Ā = −Xᴴ G Xᴴ + (I − A X) Gᴴ X Xᴴ + Xᴴ X Gᴴ (I − X A), the adjoint of `pinv_jvp`.
     For M ≥ N, T = X Gᴴ and W = X Xᴴ, which are N×N, and with Xᴴ = A W this is
     Ā = Gᴴ W − A (T W + W Tᴴ − W T (I − X A)).
-    Of full column rank X A = I, and if A is square, too, Ā = −Xᴴ Tᴴ.
+    At full column rank X A = I, and if A is also square, Ā = −Xᴴ Tᴴ.
     """
     h, dot = lib.adjoint, lib.matmul
     m, n = a.shape[-2:]
@@ -137,10 +138,10 @@ def pinv_vjp(lib: Adapter, a: Array, x: Array, rank: Any, g: Array) -> Array:
 class Factorize(Rule):
     """(A, rtol, atol) -> (W, Z, rank, σ) with A⁺ = W Zᴴ; None for W or Z is the identity.
 
-    The rules that apply W and Z know what they are made of, and differentiate with respect to A.
-    But JAX transposes what is linear, and a product with W Zᴴ that was transposed knows no rule:
-    its derivative (that is, the Hessian) needs those of W and Z. They are not unique, and any
-    pair with dW Zᴴ + W dZᴴ = dX will do, since W and Z are used in this product alone.
+    The rules that apply W and Z differentiate with respect to A. But JAX transposes linear
+    functions, and a transposed product with W Zᴴ belongs to no rule: its derivative (the Hessian)
+    needs dW and dZ. They are not unique. Any pair with dW Zᴴ + W dZᴴ = dX will do, since W and Z
+    are used only in this product.
     """
 
     method: str
@@ -159,7 +160,7 @@ class Factorize(Rule):
     def jvp(self, lib: Adapter, inputs: Parts, outputs: Parts, tangents: Parts) -> Parts:
         """Return dW and dZ for dA.
 
-        The three terms of `pinv_jvp` with X = W Zᴴ, each shared out to one side:
+        The three terms of `pinv_jvp` with X = W Zᴴ, each assigned to one factor:
         dW = −W Zᴴ dA W + (I − X A) dAᴴ Z WᴴW and dZ = (I − A X) dA W ZᴴZ.
         """
         a, da = inputs[0], tangents[0]
@@ -178,12 +179,12 @@ class Factorize(Rule):
         return dw, dz, None, None
 
     def vjp(self, *_: Any) -> tuple[None, ...]:
-        """Return nothing: `Solve` sends what there is to A itself."""
+        """Return nothing: `Solve` sends its gradient to A."""
         return (None,) * 3
 
 
 def factorized(lib: Adapter, a: Array, rtol: Any, atol: Any, method: str, wanted: Wanted) -> Factor:
-    """Factorize A, which is finite and of ordinary size, for any right-hand side."""
+    """Factorize A, which is finite and of ordinary scale, for any right-hand side."""
     rtol, atol = cutoff(lib, a, rtol, atol)
     if decomposes(method, lib, a):
         return svd_factor(lib, a, rtol, atol)
@@ -196,14 +197,14 @@ def factorized(lib: Adapter, a: Array, rtol: Any, atol: Any, method: str, wanted
 class Solve(Rule):
     """(A, b, W, Z) -> (A⁺b,), given W and Z of a `Factor`.
 
-    Derivatives need A⁺ and A⁺ᴴ only, so they are made of this same rule: one factorization serves
-    the derivatives of every order. All inputs have the same number of dimensions.
+    Derivatives need only A⁺ and A⁺ᴴ, so they use this same rule: one factorization serves the
+    derivatives of every order. All inputs have the same number of dimensions.
     """
 
     steps: int
     """How often a solution is corrected."""
     full: bool = False
-    """Whether A is known to have full rank, so that what belongs to its null spaces vanishes."""
+    """Whether A is known to have full rank, so that the terms of its null spaces vanish."""
 
     arrays: ClassVar = ("a", "b", "w", "z")
     differentiable: ClassVar = (True,)
@@ -258,7 +259,7 @@ class Solve(Rule):
 
         b̄ = y + 2 r c and Ā = −b̄ xᴴ + r (A⁺y)ᴴ + (A⁺ᴴx) qᴴ, with y = A⁺ᴴg, r = b − A x,
         q = g − A⁺A g = g − Aᴴy and c for the cotangent of ‖r‖². At full row rank r = 0, and at full
-        column rank q = 0. Ā is one product, so that it is written once.
+        column rank q = 0. Ā is formed by one product.
         """
         a, b, x, w, z = known
         h, dot, k = lib.adjoint, lib.matmul, x.shape[-1]
@@ -300,9 +301,9 @@ class Residuals(Rule):
     """(A, b, x, ‖b − A x‖² or None) -> (‖b − A x‖² for each column,), where x minimises it.
 
     The value may be known already; the derivatives are those of the formula.
-    Danskin's theorem: at a minimum, the way in which x depends on A and b does not matter to
-    first order, so d‖r‖² = 2 Re⟨r, db − dA x⟩ and no equations have to be solved. The second
-    derivative follows, since x and r stand in this formula as the functions that they are.
+    By Danskin's theorem, at a minimum the change of x does not matter to first order: d‖r‖² = 2
+    Re⟨r, db − dA x⟩, and no equations are solved. Second derivatives follow, since x and r in this
+    formula are functions of A and b.
     """
 
     arrays: ClassVar = ("a", "b", "x", "squares")
@@ -348,8 +349,8 @@ class Residuals(Rule):
 class Lstsq(Rule):
     """(A, b, rtol, atol) -> (x, ‖b − A x‖² for each column, rank, σ), and more if `kept`.
 
-    Where derivatives are asked for, a library either makes one node of it, which keeps the
-    factorization (`kept`: W, Z and the rule that applies them follow), or takes it `by_parts`.
+    With derivatives, a library either makes one node that keeps the factorization (`kept`: further
+    outputs are W, Z and the rule that applies them), or evaluates it `by_parts`.
     """
 
     method: str
@@ -377,7 +378,7 @@ class Lstsq(Rule):
             return x, squares, ranks(lib, rank, a), s, w, z, rule
         known = cutoff(lib, a, rtol, atol)
         found = None
-        if a.shape[:-2] != b.shape[:-2]:  # one A goes with many b, and is factorized once
+        if a.shape[:-2] != b.shape[:-2]:  # one A for many b: factorize once
             method = "svd" if self.singular_values else self.method
             w, z, rank, s, steps = factorized(lib, a, rtol, atol, method, "kept")
             found = Solution(apply(lib, a, b, w, z, steps), None, rank, s)
@@ -388,7 +389,7 @@ class Lstsq(Rule):
                 w, z, rank, s, steps = svd_factor(lib, a, *known)
                 found = Solution(apply(lib, a, b, w, z, steps), None, rank, s)
         else:
-            wanted = {"wanted": "solve", "b": b, "singular_values": self.singular_values}
+            wanted: Any = {"wanted": "solve", "b": b, "singular_values": self.singular_values}
             found, _ = climb(Problem(lib, a, *known, **wanted), self.method)
         squares = found.squares
         if squares is None:
@@ -443,6 +444,6 @@ def _real_dot(lib: Adapter, x: Array, y: Array) -> Array:
 
 
 def sum_to(lib: Adapter, g: Array, shape: tuple[int, ...]) -> Array:
-    """Add up the cotangent of an array that was broadcast from `shape`, of the same ndim."""
+    """Sum the cotangent of an array that was broadcast from `shape`, of the same ndim."""
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)
     return lib.xp.sum(g, axis=axes, keepdims=True) if axes else g

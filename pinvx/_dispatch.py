@@ -3,8 +3,8 @@
 - An adapter is named as a string and imported when the first array of its library arrives: that
   array's library is in `sys.modules` by then, so pinvx never imports one on its own.
 - A type is looked up once; after that, dispatch is one dictionary access.
-- Who wins, first to last: `register_backend`, pinvx's own adapters, entry points of the group
-  `pinvx.backends` (read only for a library that nothing else claims), the plain `Adapter`.
+- Precedence: `register_backend`, pinvx's own adapters, entry points of the group `pinvx.backends`
+(read only for a library without either), the plain `Adapter`.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def backends() -> tuple[BackendInfo, ...]:
 
 def installed_version(name: str) -> str | None:
     """Return the version of a top-level module's distribution without importing it, or None."""
-    import importlib.metadata  # here, since it costs more time than all of pinvx
+    import importlib.metadata  # here, since it takes longer than all of pinvx
 
     try:
         if importlib.util.find_spec(name) is None:
@@ -146,8 +146,8 @@ def installed_version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         pass
-    # CuPy's distributions are named after the CUDA version, so the module has to lead to them; this
-    # reads the metadata of every distribution, and so comes second.
+    # CuPy's distributions are named after the CUDA version, so search by module. That reads the
+    # metadata of every distribution, so it comes second.
     for distribution in importlib.metadata.packages_distributions().get(name, ()):
         return importlib.metadata.version(distribution)
     return "unknown"
@@ -185,7 +185,7 @@ def _namespace_of(x: Array, function: str, name: str) -> Namespace:
 
 
 def _library_of(cls: type) -> str | None:
-    """Return the name in `_adapters` of what is known of a type; None where nothing is."""
+    """Return the name in `_adapters` for a type, or None for a new type."""
     name = _by_type.get(cls)
     torch = sys.modules.get("torch") if name is None else None
     if torch is not None and issubclass(cls, torch.Tensor):
@@ -193,8 +193,8 @@ def _library_of(cls: type) -> str | None:
     return name
 
 
-# `torch.compile` runs this function instead of tracing it. It cannot trace an import, which the
-# first tensor of a process asks for, and would compile anew whenever the dictionary has grown.
+# `torch.compile` runs this function instead of tracing it: it cannot trace the import for the first
+# tensor of a process, and would recompile whenever the dictionary grows.
 _library_of._dynamo_marked_constant = True  # type: ignore[attr-defined]  # PyTorch's own mark
 
 

@@ -44,7 +44,7 @@ def precision(xp: Namespace, dtype: DType) -> Precision | None:
                 is_complex=name != real,
                 double=getattr(xp, double, None),
             )
-    # The half types are no part of the standard, so they are known by name:
+    # The half types are not in the standard, so they are recognised by name:
     # `float16`, `torch.bfloat16`, `bfloat16` of ml_dtypes.
     if str(dtype).rpartition(".")[2] in _HALF:
         return precision(xp, xp.float32)
@@ -52,7 +52,7 @@ def precision(xp: Namespace, dtype: DType) -> Precision | None:
 
 
 def default_dtype(xp: Namespace, x: Array, function: str, name: str) -> DType:
-    """Return the floating dtype that the results of `x` have, which is not floating itself.
+    """Return the floating dtype of the results for an `x` that is not floating.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What an error says: what arrived, what was expected, and what to pass instead."""
+"""How an error reads: what arrived, what was expected, and what to pass instead."""
 
 from __future__ import annotations
 

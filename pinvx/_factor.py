@@ -1,4 +1,4 @@
-"""What a method returns: a factorization that solves by itself, or the answer that was wanted."""
+"""What a method returns: a factorization that solves by itself, or a solution."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Factor(NamedTuple):
     """The pseudoinverse in factored form, A⁺ = W Zᴴ.
 
     The singular value decomposition A = U Σ Vᴴ gives W = V Σ⁺ and Z = U, an orthonormal basis
-    Q = A R⁻¹ gives W = R⁻¹ and Z = Q. None stands for the identity: the inverse is W alone. Of a
-    tall A that is not square, W = R⁻¹ alone stands for the normal equations, A⁺ = R⁻¹R⁻ᴴAᴴ, and so
-    does Z alone of a wide A.
+    Q = A R⁻¹ gives W = R⁻¹ and Z = Q. None stands for the identity: the inverse is W alone. If A is
+    tall and not square, W = R⁻¹ alone stands for the normal equations, A⁺ = R⁻¹R⁻ᴴAᴴ; if A is wide,
+    Z alone does.
     """
 
     w: Array | None
@@ -27,10 +27,10 @@ class Factor(NamedTuple):
     s: Array | None = None
     """The singular values, descending, shape (..., min(M, N)); None where they are not known."""
     steps: int = 1
-    """How often a solution is corrected by solving again for what is left of b."""
+    """How often a solution is corrected by solving again for its residual."""
 
     def pinv(self, lib: Adapter) -> Array:
-        """Return A⁺, shape (..., N, M); not of the normal equations."""
+        """Return A⁺, shape (..., N, M); not for the normal equations."""
         if self.z is None:
             return self.w
         zh = lib.adjoint(self.z)
@@ -53,7 +53,7 @@ class Inverse(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """A⁺b, with None for what nobody has computed yet."""
+    """A⁺b, with None for what has not been computed."""
 
     x: Array
     """Shape (..., N, K)."""
@@ -69,8 +69,8 @@ Answer: TypeAlias = Factor | Inverse | Solution
 def apply(lib: Adapter, a: Array, b: Array, w: Array | None, z: Array | None, steps: int) -> Array:
     """Return A⁺b, given W and Z of a `Factor`.
 
-    An inverse and the normal equations lose more of a solution than of A⁺. Solving again for what
-    is left of b gets it back (Å. Björck, Linear Algebra Appl. 88/89 (1987), 31–48).
+    An inverse and the normal equations lose more digits of a solution than of A⁺. Solving again for
+    the residual restores them (Å. Björck, Linear Algebra Appl. 88/89 (1987), 31–48).
     """
     dot, h = lib.matmul, lib.adjoint
     m, n = a.shape[-2:]
@@ -90,7 +90,7 @@ def apply(lib: Adapter, a: Array, b: Array, w: Array | None, z: Array | None, st
 
 
 def finished(p: Problem, found: Factor | Solution) -> Answer:
-    """Return the answer that the problem wants, of A and not of C."""
+    """Return the answer that the problem wants, for A and not for C."""
     if isinstance(found, Solution):
         return found
     factor = found.adjoint() if p.wide else found
@@ -103,11 +103,11 @@ def finished(p: Problem, found: Factor | Solution) -> Answer:
 
 
 def completed(p: Problem, answer: Any) -> Any:
-    """Return the answer with all of its fields as arrays, and in one form for every method."""
+    """Return the answer with all fields as arrays, in the same form for every method."""
     if isinstance(answer, Solution) and answer.squares is None:
         answer = answer._replace(squares=residual_squares(p.lib, p.a, p.b, answer.x))
     if isinstance(answer, Factor) and p.m == p.n and answer.z is not None:
-        # As an inverse has it, beside which it may stand in a batch.
+        # The form of an inverse, which other items of the batch may have.
         answer = Factor(answer.pinv(p.lib), None, answer.rank, answer.s)
     return answer._replace(rank=ranks(p.lib, answer.rank, p.a))
 

@@ -1,6 +1,6 @@
-"""The public functions: docstring, namespace, validation and one call.
+"""The public functions: docstring, validation and one call.
 
-From `pinv` to LAPACK with `method="svd"` in three files: this one, `_derivative.py` (the rule
+With `method="svd"` three files lead from `pinv` to LAPACK: this one, `_derivative.py` (the rule
 `Pinv`) and `_methods/_svd.py`, which calls the library's `linalg.svd` through its adapter.
 """
 
@@ -54,9 +54,8 @@ def pinv(
         complex128 are computed in their own precision, float16 and bfloat16 in float32; integers
         and booleans become the library's default real floating dtype.
     rtol : float or array, optional
-        The relative tolerance, which may stand in the second place without its name; an array
-        gives one for each matrix. None means max(M, N)·eps (of float32 for the half types), or 0
-        where `atol` > 0.
+        The relative tolerance, also as the second positional argument; an array gives one for each
+        matrix. None means max(M, N)·eps (of float32 for the half types), or 0 where `atol` > 0.
     atol : float or array, optional
         The absolute tolerance; None means 0.
     rcond : float or array, optional
@@ -70,17 +69,17 @@ def pinv(
         An array of the shape and dtype of the result to write it into, for a library whose arrays
         can be written to.
     method : str or tuple of str
-        "svd" is always the formula above (with eigenvalues if `hermitian`). "auto" takes a faster
-        method where that is certified to give the same, and reads one boolean from the device for
-        each method that it tries (in a batch, which matrices were refused). The name of a method,
-        or several, restricts it to these, with "svd" for what they refuse: "inverse",
+        "svd" is always the formula above (with eigenvalues if `hermitian`). "auto" tries faster
+        methods, whose results a certificate has to accept. It reads one boolean from the device for
+        each of them (for a batch, also which matrices were refused). One name or a tuple of names
+        restricts it to these methods, and "svd" for what they refuse: "inverse",
         "normal_equations", "cholesky_qr", "subspace", "double_cholesky", "double_eigenvectors".
 
     Returns
     -------
     x : array, shape (..., N, M)
         The pseudoinverse, with the library, device and floating dtype of `a`. A matrix with a NaN
-        or an infinity gives NaN, and leaves the other matrices of its batch alone.
+        or an infinity gives NaN, and does not affect the others of its batch.
     rank : array of integers, shape (...)
         The number of singular values above the cutoff, if `return_rank`.
 
@@ -179,7 +178,7 @@ def lstsq(
 ) -> LstsqResult:
     """Return the least-squares solution of A x ≈ b with the smallest norm.
 
-    x = A⁺b: of all x that minimise ‖b − A x‖₂ the one with the smallest ‖x‖₂, for every rank of A
+    x = A⁺b: of all x that minimise ‖b − A x‖₂, the one with the smallest ‖x‖₂, for every rank of A
     and on every device.
 
     Parameters
@@ -188,13 +187,12 @@ def lstsq(
         As for `pinv`.
     b : array, shape (M,) or (..., M, K)
         The right-hand side: a vector if it has one dimension, otherwise K columns whose batch
-        dimensions broadcast with those of `a`. Of the library and device of `a`; the dtypes of
+        dimensions broadcast with those of `a`. It has the library and device of `a`; the dtypes of
         the two are promoted.
     rtol, atol, rcond : float or array, optional
         The cutoff for the singular values of `a`, as for `pinv`.
     singular_values : bool
-        Whether to return the singular values, too. They are constants for derivatives, and always
-        come from a singular value decomposition.
+        Whether to return the singular values, too. Derivatives treat them as constants.
     method : str or tuple of str
         As for `pinv`, and three more names: "elimination", "corrected" (normal equations with
         corrections) and "minimum_norm" (the library's own least squares, checked).
@@ -262,7 +260,7 @@ def _lstsq(
         x, squares, rank, s, *_ = lib.differentiable(rule, system.a.x, system.b.x, rtol, atol)
     if not system.unchanged:
         x, squares = system.of_x(lib, x), system.of_squares(lib, squares)
-        # The derivatives of ‖b − A x‖² need no equations solved, so they are right at any size.
+        # The derivatives of ‖b − A x‖² solve no equations, so they hold at any scale.
         known = scale.finite(lib, a, inside), scale.finite(lib, b, system.b)
         (squares,) = lib.differentiable(Residuals(), *known, x, squares)
         x, squares = system.marked(lib, x, squares)

@@ -41,7 +41,7 @@ def penrose_residuals(a: Array, x: Array, /) -> PenroseResiduals:
     -------
     PenroseResiduals
         The fields `axa`, `xax`, `ax` and `xa`, arrays of the batch shape. Zero over zero is zero.
-        Memory: no matrix larger than a few copies of A, however long its long side is.
+        Memory: a few copies of A, and no square matrix of its long side.
 
     Raises
     ------
@@ -73,12 +73,12 @@ def penrose_residuals(a: Array, x: Array, /) -> PenroseResiduals:
 
 
 def _residuals(lib: Adapter, _: None, a: Array, x: Array) -> tuple[Array, ...]:
-    # Norms square the entries, so A and X are brought to an ordinary size; no residual changes.
+    # Norms square the entries, so A and X are scaled, which changes no residual.
     a, steps, finite = scale.enter(lib, a)
     a = scale.leave(lib, a, None, finite)
     if steps is not None:
         x = scale.leave(lib, x, -steps)
-    if a.shape[-2] < a.shape[-1]:  # A Aᴴ is small: the conditions of Aᴴ are the same, in pairs
+    if a.shape[-2] < a.shape[-1]:  # the conditions of Aᴴ are the same, in pairs
         axa, xax, xa, ax = _tall(lib, lib.adjoint(a), lib.adjoint(x))
     else:
         axa, xax, ax, xa = _tall(lib, a, x)

@@ -1,8 +1,8 @@
 """The plan: which methods are tried, in which order, and where each is worth trying.
 
-`method="auto"` is this table. A method that is refused costs its own work and nothing else, so the
-limits leave out what is mostly refused, or costs as much as what follows. They were measured with
-`python -m benchmarks.methods`, which times each method beside the decomposition.
+`method="auto"` is this table. A refused method costs its own time and nothing else, so the limits
+exclude a method where it is mostly refused, or costs as much as the next one. They were measured
+with `python -m benchmarks.methods`, which times each method beside the SVD.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ._methods._svd import svd
 from ._problem import Problem
 from ._typing import Array
 
-# From this many entries in one matrix a decomposition costs more than trying something else.
+# From this many entries in one matrix on, the SVD costs more than trying other methods.
 LARGE = 1 << 14
-# Up to so many columns a matrix that is not square is narrow: its decomposition costs little more
-# than a product.
+# A matrix of at most this many columns, and not square, is narrow: its SVD costs little more than a
+# product.
 NARROW = 8
-# Up to so many columns elimination costs more calls than an inverse, which shows at once whether
-# the matrix is nearly singular.
+# Up to this many columns elimination makes more calls than the inverse, which also shows at once
+# whether the matrix is nearly singular.
 SMALL = 32
 
 
@@ -44,7 +44,7 @@ class Row(NamedTuple):
     name: str
     method: Method
     wanted: tuple[str, ...]
-    """What it can be tried for."""
+    """What it can compute."""
     possible: Callable[[Problem], bool]
     worth_it: Callable[[Problem], bool]
 
@@ -60,22 +60,22 @@ def oblong(p: Problem) -> bool:
 
 
 def large(p: Problem) -> bool:
-    """Whether a decomposition costs more than trying something else."""
+    """Whether the SVD costs more than trying other methods."""
     return p.entries >= LARGE
 
 
 def far(p: Problem) -> bool:
-    """Whether it is a batch on a device, whose library decomposes one matrix after the other."""
+    """Whether it is a batch on a device, where libraries decompose one matrix after another."""
     return p.a.ndim > 2 and not p.host
 
 
 def single(p: Problem) -> bool:
-    """Whether twice the digits are to be had."""
+    """Whether a dtype with twice the digits exists."""
     return p.lib.double(p.a) is not None
 
 
 def doubled(p: Problem) -> bool:
-    """Whether the methods in double precision take the place of those below them."""
+    """Whether the methods in double precision replace those below them in the table."""
     return single(p) and (large(p) or p.m >= 2 * p.n)
 
 
@@ -126,13 +126,13 @@ TABLE = (
 )
 # fmt: on
 METHODS = {row.name: row for row in reversed(TABLE)}
-"""The methods by name; of two rows of one name the first."""
+"""The methods by name; of two rows with one name the first."""
 
 WITH_SINGULAR_VALUES = ("minimum_norm", "svd")
 
 
 def names(wanted: str) -> list[str]:
-    """Return the names of the methods that can be tried for what is wanted."""
+    """Return the names of the methods that can compute what is wanted."""
     return list(dict.fromkeys(row.name for row in TABLE if wanted in row.wanted))
 
 
@@ -143,8 +143,8 @@ def plan(p: Problem, method: str) -> Iterator[tuple[str, Method]]:
     ----------
     p : Problem
     method : str
-        "auto", or names of the table with a comma between: those are tried that are possible, and
-        "svd" is the last of them in any case, since it accepts everything.
+        "auto", or names of the table, joined by commas: those that are possible are tried, and last
+        "svd", which accepts everything.
     """
     automatic = method == "auto"
     rows = TABLE if automatic else [METHODS[name] for name in (*method.split(","), "svd")]
@@ -158,23 +158,23 @@ def plan(p: Problem, method: str) -> Iterator[tuple[str, Method]]:
 
 
 class Either(NamedTuple):
-    """Two methods of which a compiled program runs one: the first if `is_deficient`."""
+    """Two methods, of which a compiled program runs one: `deficient` if `is_deficient`."""
 
     deficient: Method
     full: Method
 
 
 def compiled_plan(p: Problem) -> list[Method | Either]:
-    """Return the methods for a program that is compiled with all that it might do.
+    """Return the methods for a compiled program, which contains all of them.
 
     Each takes time to compile, so there are few.
     """
     tracer = p.lib.tracer
-    assert tracer is not None  # who calls has asked
+    assert tracer is not None  # the caller has checked
     if square(p):
         solving = p.wanted == SOLVE and eliminates(p)
         first: list[Method | Either] = [elimination if solving else inverse]
-        # A decomposition on a CPU costs little more than the eigenvectors of AᴴA.
+        # On a CPU the SVD costs little more than the eigenvectors of AᴴA.
         return [*first, *([subspace] if tracer.slow_svd and p.n >= SLOW_FROM else []), svd]
     if p.wanted == SOLVE:
         return [corrected_once, corrected, subspace, svd]
@@ -185,12 +185,12 @@ SLOW_FROM = 128
 
 
 def is_deficient(p: Problem) -> Array:
-    """Tell whether normal equations show no full rank, where AᴴA shows any: κ²·32·eps ≥ 1."""
+    """Tell whether AᴴA shows no full rank: κ²·32·eps ≥ 1."""
     return ~(p.norm_gram * p.norm_r_inverse * p.norm_r_inverse * (32.0 * p.eps) < 1.0)
 
 
 def is_tiny(lib: Adapter, a: Array) -> bool:
-    """Tell whether matrices of this shape are left to the decomposition, which has fewest calls."""
+    """Tell whether matrices of this shape go straight to the SVD, which makes the fewest calls."""
     entries = math.prod(a.shape)
     if entries < lib.small:
         return True

@@ -1,4 +1,4 @@
-"""One matrix to factorize or to solve with, and what has been computed of it so far."""
+"""One matrix to factorize or to solve with, and what has been computed from it so far."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Problem:
     """A tall matrix C, or a batch of them, with its cutoff and perhaps a right-hand side.
 
     C is A, or Aᴴ if A is wide: nothing else transposes. The matrices are finite and of ordinary
-    size (`_scale.py`). What several methods need is computed once, when the first one asks.
+    scale (`_scale.py`). What several methods need is computed once, on first use.
 
     Attributes
     ----------
@@ -29,6 +29,10 @@ class Problem:
     rtol, atol : float or array of the batch shape
         A singular value counts if and only if it exceeds max(atol, rtol·σ₁).
     """
+
+    b: Any  # None unless a solution is wanted
+    m: int
+    n: int
 
     def __init__(
         self,
@@ -52,7 +56,7 @@ class Problem:
         assert known is not None  # checked at the call
         self.known, self.eps = known, known.eps
 
-    # A few shapes that the plan asks for.
+    # Properties that the plan compares.
 
     @property
     def square(self) -> bool:
@@ -66,7 +70,7 @@ class Problem:
 
     @property
     def one(self) -> bool:
-        """Whether it is a single matrix whose numbers Python can look at for free."""
+        """Whether it is a single matrix in host memory, which Python reads at no cost."""
         return self.host and self.a.ndim == 2
 
     # What several methods need.
@@ -98,12 +102,12 @@ class Problem:
 
     @cached_property
     def norm_r_inverse(self) -> Any:
-        """‖R⁻¹‖_F, at least 1/σₙ but for rounding in G."""
+        """‖R⁻¹‖_F, at least 1/σₙ up to rounding in G."""
         return norm(self.lib, self.r_inverse)
 
     @cached_property
     def least_condition(self) -> Any:
-        """What κ(C) is at least, as the pivots in the Cholesky factor show it; NaN without one."""
+        """A lower bound of κ(C) from the pivots of the Cholesky factor; NaN without one."""
         lib = self.lib
         pivots = lib.xp.linalg.diagonal(self.cholesky)
         if self.known.is_complex:
@@ -112,21 +116,21 @@ class Problem:
             values = lib.numbers(pivots)
             smallest = min(values)
             return max(values) / smallest if smallest > 0.0 else math.nan
-        # Norms, since libraries are slow to search many short rows; they tell but for a factor n.
+        # By norms, up to a factor n, since libraries are slow to search many short rows.
         column = pivots[..., None]
         return norm(lib, column) * norm(lib, 1.0 / column) / self.n
 
     @cached_property
     def beyond_gram(self) -> bool:
-        """Whether every κ is known to exceed 1/√eps, which AᴴA does not show.
+        """Whether every κ is known to exceed 1/√eps, too much for AᴴA.
 
-        Where the answer would have to come from a device it is not asked for.
+        False for a device, from which nothing is read for this.
         """
         return self.host and none_below(self.lib, self.least_condition, 1.0 / math.sqrt(self.eps))
 
     @cached_property
     def in_double(self) -> Problem:
-        """The same in double precision."""
+        """The same problem in double precision."""
         lib, dtype = self.lib, self.lib.double(self.a)
         double = Problem(lib, lib.xp.astype(self.a, dtype), self.rtol, self.atol, wanted="factor")
         real = double.known.real
@@ -136,18 +140,18 @@ class Problem:
         return double
 
     def take(self, part: Any) -> Problem:
-        """Return the problems at some places of a batch, with what has been computed of them."""
+        """Return the problem of some items of the batch, with what has been computed for them."""
         new = object.__new__(Problem)
         for name, value in vars(self).items():
             dimensions = _TAKEN.get(name)
             if name == "in_double":
                 new.in_double = value.take(part)
-            elif name != "beyond_gram":  # it may hold of the part and not of the whole
+            elif name != "beyond_gram":  # it may hold for the part alone
                 vars(new)[name] = value if dimensions is None else part.take(value, dimensions)
         return new
 
     def flattened(self) -> Problem:
-        """Return the same with one dimension of the batch."""
+        """Return the same problem with one batch dimension."""
         xp, batch = self.lib.xp, tuple(self.a.shape[:-2])
 
         def flat(x: Any, core: int) -> Any:
@@ -161,7 +165,7 @@ class Problem:
         )
 
     def with_arrays(self, a: Array, b: Array | None, rtol: Any, atol: Any) -> Problem:
-        """Return the same problem of other matrices."""
+        """Return the same problem for other matrices."""
         return Problem(
             self.lib,
             a,
@@ -173,13 +177,13 @@ class Problem:
         )
 
     def fork(self) -> Problem:
-        """Return a copy for one branch of a compiled program, which must keep its results."""
+        """Return a copy for one branch of a compiled program, which keeps its results to itself."""
         new = object.__new__(Problem)
         vars(new).update(vars(self))
         return new
 
 
-# How many dimensions a matrix of the batch has in each attribute that belongs to it.
+# The number of dimensions, without the batch, of each attribute that belongs to a matrix.
 _TAKEN = {
     "a": 2, "b": 2, "c": 2, "gram": 2, "cholesky": 2, "r_inverse": 2,
     "rtol": 0, "atol": 0, "norm": 0, "norm_gram": 0, "norm_r_inverse": 0, "least_condition": 0,
@@ -193,12 +197,12 @@ def norm(lib: Adapter, x: Array) -> Any:
 
 
 def none_below(lib: Adapter, x: Any, limit: float) -> bool:
-    """Read whether no x is below the limit; NaN is not."""
+    """Read whether no x is below the limit; NaN never is."""
     return not x < limit if isinstance(x, float) else lib.all(~(x < limit))
 
 
 def less(x: Any, tolerance: Any) -> Any:
-    """Tell whether x·tolerance < 1; of an x that is NaN or infinite, other comparisons tell."""
+    """Tell whether x·tolerance < 1; other comparisons refuse an x that is NaN or infinite."""
     if isinstance(tolerance, float) and tolerance == 0.0:
         return True
     return x * tolerance < 1.0

@@ -1,15 +1,14 @@
-"""The door: what goes into an algorithm is finite, and of a size whose powers are representable.
+"""Scaling: every matrix that an algorithm gets is finite, and its powers are representable.
 
-Pseudoinverse and least squares are homogeneous: a power of two that is taken out of A or b goes
-back into the result, and rounds nothing. Only matrices of an unusual size are touched. They are
-multiplied by 2**±STEP until their largest entry lies between 2**±(STEP/2), which leaves room for
-the fourth power of everything that an algorithm or a second derivative forms. STEP is 24 in single
-precision and 192 in double.
+Pseudoinverse and least squares are homogeneous: a power of two taken out of A or b goes back into
+the result, and rounds nothing. Only matrices of unusual scale are changed. They are multiplied by
+2**±STEP until their largest entry lies between 2**±(STEP/2). This leaves room for the fourth powers
+that algorithms and second derivatives form. STEP is 24 in single precision and 192 in double.
 
-A matrix that is not finite is replaced by zeros, so that no decomposition ever meets a NaN or an
-infinity: LAPACK does not return from some of them. Its result becomes NaN on the way out.
+A matrix that is not finite is replaced by zeros, since LAPACK does not return from some of them.
+Its result becomes NaN.
 
-All of it is made of differentiable operations, so a gradient goes through the same door.
+All operations are differentiable, so gradients are scaled in the same way.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ from ._adapter import Adapter
 from ._dtypes import Precision
 from ._typing import Array
 
-# So many steps reach from one end of the exponents to the middle.
+# The most steps that lead from one end of the exponent range to the middle.
 MOST = 6
 
 
 class Passed(NamedTuple):
-    """An array that went in, and what it takes to bring a result out."""
+    """A scaled array, and what it takes to scale a result back."""
 
     x: Array
     """X·2**(STEP·steps), with zeros in place of what is not finite."""
     steps: Array | None = None
-    """Whole numbers in the real dtype, which broadcast; None where nothing was taken out."""
+    """Whole numbers in the real dtype, which broadcast; None if nothing was scaled."""
     finite: Array | None = None
-    """Whether X is finite, in the shape of `steps`; None where all of it is."""
+    """Whether X is finite, in the shape of `steps`; None if all of it is."""
 
     @property
     def unchanged(self) -> bool:
-        """Whether X went in as it is."""
+        """Whether X was left as it is."""
         return self.steps is None and self.finite is None
 
 
 def enter(lib: Adapter, x: Array, *, columns: bool = False) -> Passed:
-    """Bring each matrix, or each column, to an ordinary size.
+    """Scale each matrix, or each column, to ordinary size.
 
     Parameters
     ----------
@@ -50,7 +49,7 @@ def enter(lib: Adapter, x: Array, *, columns: bool = False) -> Passed:
         The adapter of `x`.
     x : array, shape (..., M, N)
     columns : bool
-        Whether the columns have sizes of their own, as right-hand sides do.
+        Whether each column has its own scale, as right-hand sides do.
     """
     known = lib.precision(x.dtype)
     assert known is not None  # checked at the call
@@ -88,7 +87,7 @@ def enter(lib: Adapter, x: Array, *, columns: bool = False) -> Passed:
 def leave(
     lib: Adapter, x: Array, steps: Array | None, *finite: Array | None, most: int = MOST
 ) -> Array:
-    """Return X·2**(STEP·steps), |steps| ≤ `most`, and NaN where what went in was not finite."""
+    """Return X·2**(STEP·steps), |steps| ≤ `most`, and NaN where the input was not finite."""
     if steps is not None:
         x = times(lib, x, steps, most)
     for each in finite:
@@ -99,10 +98,10 @@ def leave(
 
 
 class System(NamedTuple):
-    """A and b that went in, and how results of A x ≈ b come out.
+    """A and b after scaling, and how results of A x ≈ b are scaled back.
 
-    The same powers of two bring tangents in and cotangents out, and the other way round: all of
-    these are linear in x, in the squares ‖b − A x‖², in A or in b.
+    Tangents and cotangents take the same powers of two, since each is linear in x, in ‖b − A x‖²,
+    in A or in b. What scales a result back scales its cotangent before use, and vice versa.
     """
 
     a: Passed
@@ -110,25 +109,25 @@ class System(NamedTuple):
 
     @property
     def unchanged(self) -> bool:
-        """Whether both went in as they are."""
+        """Whether both were left as they are."""
         return self.a.unchanged and self.b.unchanged
 
     def of_x(self, lib: Adapter, x: Array) -> Array:
-        """Bring out x, shape (..., N, K), or bring in its cotangent."""
+        """Scale back x, shape (..., N, K), or scale its cotangent."""
         steps = _difference(self.a.steps, self.b.steps)
         return x if steps is None else times(lib, x, steps, 2 * MOST)
 
     def of_squares(self, lib: Adapter, squares: Array) -> Array:
-        """Bring out ‖b − A x‖², shape (..., K), or bring in its cotangent."""
+        """Scale back ‖b − A x‖², shape (..., K), or scale its cotangent."""
         steps = self.b.steps
         return squares if steps is None else times(lib, squares, -2.0 * steps[..., 0, :], 2 * MOST)
 
     def of_a(self, lib: Adapter, x: Array) -> Array:
-        """Bring out the cotangent of A, or bring in its tangent."""
+        """Scale back the cotangent of A, or scale its tangent."""
         return x if self.a.steps is None else times(lib, x, self.a.steps)
 
     def of_b(self, lib: Adapter, x: Array) -> Array:
-        """Bring out the cotangent of b, or bring in its tangent."""
+        """Scale back the cotangent of b, or scale its tangent."""
         return x if self.b.steps is None else times(lib, x, self.b.steps)
 
     def marked(self, lib: Adapter, x: Array, squares: Array) -> tuple[Array, Array]:
@@ -139,7 +138,7 @@ class System(NamedTuple):
 
 
 def finite(lib: Adapter, x: Array, passed: Passed) -> Array:
-    """Return X as it came, with zeros in place of what is not finite."""
+    """Return X without scaling, with zeros in place of what is not finite."""
     return x if passed.finite is None else lib.xp.where(passed.finite, x, lib.xp.zeros_like(x))
 
 
@@ -151,7 +150,7 @@ def _difference(p: Array | None, q: Array | None) -> Array | None:
 
 
 def tolerance(lib: Adapter, atol: Any, a: Array, steps: Array | None) -> Any:
-    """Return an absolute tolerance for what A became on the way in, None or zero as it is."""
+    """Return an absolute tolerance for the scaled A; None and zero stay as they are."""
     if steps is None or atol is None or (isinstance(atol, float) and atol in (0.0, math.inf)):
         return atol
     steps = steps[..., 0, 0]
@@ -165,8 +164,8 @@ def tolerance(lib: Adapter, atol: Any, a: Array, steps: Array | None) -> Any:
 def times(lib: Adapter, x: Array, steps: Array, most: int = MOST) -> Array:
     """Return X·2**(STEP·steps) for |steps| ≤ `most`, exactly where that is representable.
 
-    By at most four steps at a time: a factor of more might not be representable itself. How long a
-    step is follows from the dtype of `steps`: X may have more digits than what went in.
+    By at most four steps at a time, since a larger factor might not be representable. The dtype of
+    `steps` decides STEP: X may have more digits than the input.
     """
     xp = lib.xp
     known = lib.precision(steps.dtype)
@@ -187,6 +186,6 @@ def _step(known: Precision) -> int:
     return 3 * known.exponents // 16
 
 
-# Between which squares of norms a matrix is ordinary, for the dtypes with so many exponents. Those
-# of large data are mostly norms of many entries.
+# A squared norm between these limits is ordinary, for dtypes with so many exponents. The upper
+# limit is wider, since norms of large data sum many entries.
 _LIMITS = {e: (math.ldexp(1.0, -e // 4), math.ldexp(1.0, 3 * e // 8)) for e in (128, 1024)}

@@ -91,7 +91,7 @@ def cutoff(lib: Adapter, a: Array, rtol: Any, atol: Any) -> tuple[Any, Any]:
         elif atol is not None:
             rtol = lib.xp.where(atol > 0.0, lib.xp.zeros_like(atol), lib.xp.full_like(atol, rtol))
     elif isinstance(rtol, float):
-        # Nothing counts from 1 on, and ∞·0 is no cutoff.
+        # From 1 on nothing counts, and ∞·0 would be NaN.
         rtol = min(rtol, 1.0)
     else:
         rtol = lib.xp.where(rtol > 1.0, lib.xp.ones_like(rtol), rtol)
@@ -156,14 +156,14 @@ def _checked(
 
 
 def _is_number(lib: Adapter, value: Any, function: str, name: str) -> bool:
-    """Tell whether it is an array without dimensions of another library, NumPy's mostly."""
+    """Tell whether it is a zero-dimensional array of another library, mostly NumPy's."""
     if getattr(value, "shape", None) != () or not hasattr(value, "dtype"):
         return False
     return adapter_of(value, function, name) is not lib and hasattr(value, "item")
 
 
 def _rounded(value: Any, known: Precision) -> float:
-    """Return the number in the real dtype computed in; what is too large is infinite."""
+    """Return the number rounded to the real dtype computed in; overflow gives infinity."""
     try:
         number = float(value)
     except OverflowError:

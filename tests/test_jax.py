@@ -319,7 +319,7 @@ def with_spectrum(m, n, s):
 
 @pytest.mark.parametrize(("m", "n"), [(40, 24), (24, 40), (30, 30)], ids=str)
 def test_what_no_faster_way_accepts_is_decomposed(m, n):
-    """Condition numbers beyond every rung but the last, alone and beside ones that are not."""
+    """Condition numbers beyond every method but the SVD, alone and beside ones that are not."""
     row = named("jax")
     k = min(m, n)
     spectra = [

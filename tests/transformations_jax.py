@@ -497,7 +497,7 @@ TRANSFORMATIONS = (
         ranks=("full",),
         dtypes=("float32",),
         shapes=("batch",),
-        note="Lengths that are not known choose no algorithm: the decomposition is taken.",
+        note="With unknown lengths the SVD is taken.",
         run=value(symbolic_shapes),
     ),
     entry("jax.enable_x64(True), with 32 bits", dtypes=("float32",), run=wide_mode),

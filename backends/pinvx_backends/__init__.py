@@ -1,1 +1,1 @@
-"""The adapters that pinvx brings along: one file a library, imported by name when it is needed."""
+"""The adapters that pinvx includes: one file per library, imported by name on first use."""

@@ -1,4 +1,4 @@
-"""What CuPy does differently: the copy in `conj` of a real array, and products in TF32."""
+"""What CuPy does differently: `conj` copies a real array, and products may use TF32."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pinvx import Adapter
 
-# CuPy reads this variable when it is imported: products of float32 then keep three digits.
+# CuPy reads this variable at import. If it is set, products of float32 keep three digits.
 _REDUCED = os.environ.get("CUPY_TF32", "0") not in ("", "0")
 _WIDE = {"f": "d", "F": "D"}
 

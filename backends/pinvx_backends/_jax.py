@@ -26,19 +26,19 @@ class JaxAdapter(Adapter):
     tracer: Tracer = JaxTracer()
 
     def readable(self, *values: Any) -> bool:
-        """Tell whether all values are concrete: a tracer has none."""
+        """Tell whether all values are known: a tracer has none."""
         return not any(isinstance(v, jax.core.Tracer) for v in values)
 
     def adopt(self, x: Any, beside: Any) -> Any:
-        """Take an array of NumPy's beside a tracer, as JAX does: data that are known."""
+        """Convert a NumPy array beside a tracer, as JAX does: its values are known."""
         return x if self.readable(beside) or not isinstance(x, np.ndarray) else jnp.asarray(x)
 
     def numbers(self, x: Any) -> list[float]:
-        """Read a real array, without an operation that a program around would record."""
+        """Read a real array, without an operation that an outer program would record."""
         return np.asarray(x).ravel().tolist()
 
     def device(self, x: Any) -> None:
-        """Return None: JAX places arrays itself, and refuses those that it cannot bring together.
+        """Return None: JAX places arrays itself, and raises for those that it cannot combine.
 
         A traced array has no device, and a sharded one has many.
         """
@@ -49,13 +49,13 @@ class JaxAdapter(Adapter):
         return jnp.conj(x.mT)
 
     def matmul(self, x: Any, y: Any) -> Any:
-        """Return the product; the precision is set here and not taken from the user's default."""
+        """Return the product in full precision, whatever the user's default."""
         return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
 
     def gramian(self, x: Any, y: Any = None) -> Any:
-        """Return XᴴX or XᴴY; on a CPU of an Xᴴ that is written down, since XLA is slow otherwise.
+        """Return XᴴX or XᴴY; on a CPU write Xᴴ to memory first, since XLA is slow otherwise.
 
-        Unless X is so long and narrow that writing takes longer than what is gained.
+        For a long and narrow X, writing takes longer than it saves.
         """
         y = x if y is None else y
         if x.shape[-1] <= 32 and x.shape[-2] >= 1 << 14:
@@ -81,7 +81,7 @@ class JaxAdapter(Adapter):
         return tuple(jnp.linalg.eigh(x, symmetrize_input=False))
 
     def cholesky(self, x: Any) -> Any:
-        """Return the lower Cholesky factor, with NaN for the matrices without one alone."""
+        """Return the lower Cholesky factor, with NaN only for the matrices without one."""
         return jax.lax.linalg.cholesky(x, symmetrize_input=False)
 
     def inv_lower(self, x: Any) -> Any:
@@ -92,7 +92,7 @@ class JaxAdapter(Adapter):
     def run(self, function: Callable[..., Any], static: Any, *inputs: Any) -> Any:
         """Return ``function(self, static, *inputs)``, compiled as a whole.
 
-        Unless A is known and b is not: x is linear in b then, and A is factorized once.
+        Except if A is known and b is traced: then x stays linear in b, and A is factorized once.
         """
         if self.readable(inputs[0]) and not self.readable(*inputs):
             with _settings():
@@ -105,19 +105,19 @@ class JaxAdapter(Adapter):
         return compiled(*inputs)
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
-        """Evaluate the rule with a derivative of its own; compiled if it is not inside of `run`."""
+        """Evaluate the rule with its own derivative; outside of `run`, compile it."""
         if rule.chooses and not isinstance(inputs[0], jax.core.Tracer):
             return _compiled(_by_rule, self, rule, *inputs)
         return _with_derivative(rule, self, *inputs)
 
 
 class _Linear(JaxAdapter):
-    """JAX's verbs where A is known and b is not: what is made of b is linear in it."""
+    """JAX's verbs for a known A and a traced b: all that depends on b is linear in it."""
 
     linear = True
 
     def readable(self, *values: Any) -> bool:
-        """Return False: a question to A would be part of the program."""
+        """Return False: reading A would become part of the program."""
         del values
         return False
 
@@ -139,8 +139,8 @@ def _by_rule(lib: JaxAdapter, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _with_derivative(rule: Rule, lib: JaxAdapter, *inputs: Any) -> tuple[Any, ...]:
-    # JAX transposes what is linear, and can transpose nothing that has a batching rule of its own.
-    # What is linear chooses nothing by its values, and needs none.
+    # JAX transposes linear functions, but none with a custom batching rule. A linear rule chooses
+    # nothing by values, so it needs no such rule.
     return _in_batches(rule, lib)(*inputs) if rule.chooses else _value(rule, lib, *inputs)
 
 
@@ -148,7 +148,7 @@ def _with_derivative(rule: Rule, lib: JaxAdapter, *inputs: Any) -> tuple[Any, ..
 def _jvp(
     rule: Rule, lib: JaxAdapter, inputs: tuple[Any, ...], tangents: tuple[Any, ...]
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    # JAX makes the reverse mode out of this, by transposing what is linear in the tangents.
+    # JAX derives reverse mode from this: it transposes what is linear in the tangents.
     if rule.composed:
         return _jvp_of_parts(rule, lib, inputs, tangents)
     outputs = _with_derivative(rule, lib, *inputs)
@@ -181,25 +181,25 @@ def _value(rule: Rule, lib: JaxAdapter, *inputs: Any) -> tuple[Any, ...]:
 
 @contextmanager
 def _settings() -> Iterator[None]:
-    """Trace the rules as they are meant, whatever the settings of the user.
+    """Trace the rules with fixed settings, whatever the user's.
 
-    Products are not only those of `matmul`; and who forbids that arrays of fewer dimensions
-    broadcast means the own code, and not a library's.
+    Some products are not calls of `matmul`. And a user who forbids rank promotion means their own
+    code, not a library's.
     """
     with jax.default_matmul_precision("highest"), jax.numpy_rank_promotion("allow"):
         yield
 
 
 def _zero_tangent(x: Any) -> Any:
-    """Return a zero that nobody computes with, of the tangent type of `x`: integers have one."""
+    """Return a symbolic zero of the tangent type of `x`; integers have such a type, too."""
     return None if x is None else SymbolicZero(x.aval.to_tangent_aval())
 
 
 def _in_batches(rule: Rule, lib: JaxAdapter) -> Any:
     """Return the value of a rule as a function for which a mapped axis is a batch dimension.
 
-    `vmap` of a `cond` runs both branches, for every item, and picks. A rule takes batches itself,
-    and its `cond` asks whether all items of a batch are well: it remains a `cond`.
+    `vmap` of a `cond` runs both branches for every item. But a rule takes batches itself, and its
+    `cond` asks whether all items of the batch are accepted, so it remains a `cond`.
     """
     value = jax.custom_batching.custom_vmap(partial(_value, rule, lib))
 
@@ -210,13 +210,13 @@ def _in_batches(rule: Rule, lib: JaxAdapter) -> Any:
             for x, is_mapped in zip(inputs, mapped, strict=True)
         ]
         if not mapped[0] and mapped[1] and rule.composed:
-            # One A goes with many b, and is factorized once.
+            # One A for many b: factorize once.
             with _settings():
                 outputs = rule.by_parts(lib, *batched)
             return jax.tree.map(lambda x: jnp.broadcast_to(x, (size, *x.shape[1:])), outputs), (
                 jax.tree.map(lambda _: True, outputs)
             )
-        # The batch is that of A, also where one A goes with many tolerances.
+        # A gets the batch dimension, also if only the tolerances are mapped.
         batched[0] = jnp.broadcast_to(batched[0], (size, *batched[0].shape[1:]))
         outputs = _in_batches(rule, lib)(*batched)
         return outputs, jax.tree.map(lambda _: True, outputs)
@@ -225,10 +225,10 @@ def _in_batches(rule: Rule, lib: JaxAdapter) -> Any:
 
 
 def _spec(x: Any) -> tuple[Any, ...]:
-    """Return the axes of a mesh over which the type of `x` shards it; nothing if it does not.
+    """Return the mesh axes over which the type of `x` shards it; () if it does not.
 
-    Where the axes of a mesh are explicit, the sharding is part of the type, as the dtype is. JAX
-    factorizes no such matrix, and refuses a product that sums over a sharded dimension.
+    With explicit mesh axes the sharding is part of the type, like the dtype. JAX does not factorize
+    such a matrix, and refuses a product that sums over a sharded dimension.
     """
     sharding = getattr(getattr(x, "aval", None), "sharding", None)
     spec = tuple(getattr(sharding, "spec", ()))
@@ -240,8 +240,8 @@ def _shardings(
 ) -> Any:
     """Return shardings for the outputs of a function inside which the compiler shards.
 
-    A dimension as long as a sharded dimension of an input is sharded like it: the rows of A are
-    the columns of A⁺. Lengths that are equal by chance cost a transfer, and no correctness.
+    A dimension as long as a sharded dimension of an input is sharded like it: the rows of A are the
+    columns of A⁺. If two lengths are equal by chance, that costs a transfer, not correctness.
     """
     mesh = sharded[0][0].aval.sharding.mesh
     known = [
@@ -254,7 +254,7 @@ def _shardings(
     def like_inputs(output: Any) -> Any:
         spec: list[Any] = [None] * output.ndim
         used: set[str] = set()
-        # The dimensions in the place of the input come first: a batch before the rest.
+        # The same place as in the input comes first: a batch before the rest.
         for i, n, axes in known:
             places = [j for j in (i, *range(output.ndim)) if output.shape[j : j + 1] == (n,)]
             names = {axes} if isinstance(axes, str) else set(axes)

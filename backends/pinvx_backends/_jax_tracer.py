@@ -1,4 +1,4 @@
-"""How a compiled program of JAX chooses between methods, and mends what is left of a batch."""
+"""How a compiled JAX program chooses between methods, and completes a batch."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ class JaxTracer:
 
     @property
     def slow_svd(self) -> bool:
-        """Whether matrix products are much faster: LAPACK's decomposition on a CPU is no slower."""
+        """Whether the SVD is much slower than matrix products: not so with LAPACK on a CPU."""
         return jax.default_backend() != "cpu"
 
     def sees(self, a: Any) -> bool:
-        """Tell whether the lengths are numbers: not if a shape is symbolic, as in `jax.export`."""
+        """Tell whether the lengths are numbers: in `jax.export` a shape can be symbolic."""
         return all(isinstance(n, int) for n in a.shape)
 
     def branch(self, condition: Any, taken: Callable[[], Any], refused: Callable[[], Any]) -> Any:
-        """Return the result of one of two functions, of which the program runs one."""
+        """Return the result of one of two functions; the program runs only that one."""
         chosen = jnp.all(condition)
 
         def of_one_type(branch: Callable[[], Any]) -> Callable[[], Any]:
             # Inside `jax.shard_map` each device chooses for itself, and the type of an array says
-            # whether it differs between devices: a rank that is known does not, until it depends
-            # on the choice. The compiler drops the select.
+            # whether it differs between devices. Both branches need the same type, so every output
+            # is made to depend on the choice. The compiler drops the select.
             return lambda: jax.tree.map(lambda x: jnp.where(chosen, x, x), branch())
 
         return jax.lax.cond(chosen, of_one_type(taken), of_one_type(refused))
 
     def mend(self, p: Any, answer: Any, sound: Any, last: Callable[[Any], Any]) -> Any:
-        """Return the answer with that of `last` where it is not sound.
+        """Return the answer, with that of `last` for the items that are not sound.
 
-        A loop over parts of the batch, of which those are skipped where nothing is to be done. A
-        part has matrices from the same place in stretches of the batch that devices may hold.
+        It loops over parts of the batch and skips the parts that are sound. Devices may hold
+        stretches of the batch, so a part takes the matrices at one place of every stretch.
         """
         count = sound.shape[0]
         parts = _parts(count, p.entries)
@@ -77,8 +77,8 @@ class JaxTracer:
     def blocks(self, a: Any) -> int:
         """Return a multiple of the number of devices that the rows may be spread over.
 
-        That number divides both the rows and the devices. It is not known when a program is
-        traced; but blocks that no device shares with another are decomposed where they are.
+        That number divides both the rows and the devices. It is unknown during tracing, but a block
+        that lies on one device is decomposed there.
         """
         rows, columns = a.shape[-2:]
         if not isinstance(rows, int) or not isinstance(columns, int):
@@ -88,9 +88,9 @@ class JaxTracer:
 
 
 def _parts(count: int, size: int) -> int:
-    """Return how many matrices of so many entries are decomposed together, of a batch.
+    """Return how many matrices of `size` entries are decomposed together.
 
-    One at a time wastes none that is well; but a step of the loop has a price, of as much as 1000
+    One at a time wastes no work on sound matrices. But a step of the loop costs as much as 1000
     entries on a CPU, and on other devices many matrices cost no more than one.
     """
     wanted = 4096 // size if jax.default_backend() == "cpu" else count

@@ -1,4 +1,4 @@
-"""What NumPy does differently: array subclasses with a meaning of their own, and byte order."""
+"""What NumPy does differently: special array subclasses, byte order, and threads for batches."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from pinvx import Adapter, Rule
 
 from ._threads import GRAIN_OF_DECOMPOSITION, cores, in_parts, part_of, parts
 
-# OpenBLAS computes what decompositions of wider matrices consist of in threads, which get in the
-# way of others.
+# For wider matrices OpenBLAS uses threads of its own, which slow down others.
 WIDEST = 40
 
-# So many matrices, at least, make up for the calls of an algorithm that takes all in each of them.
+# From this many matrices on, an algorithm that takes all of them in each call pays.
 MANY = 32
 
 
@@ -25,7 +24,7 @@ class NumpyAdapter(Adapter):
     """NumPy's verbs."""
 
     def accept(self, x: Any, function: str, name: str) -> Any:
-        """Refuse subclasses whose `*` is no elementwise product or whose entries are masked."""
+        """Refuse `numpy.matrix`, whose `*` is a matrix product, and masked entries."""
         if type(x) is not np.ndarray:
             if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
                 raise TypeError(
@@ -39,8 +38,8 @@ class NumpyAdapter(Adapter):
                     f"differ from those of an array. Hint: pass numpy.asarray({name})."
                 )
             x = np.asarray(x)
-        # LAPACK wants the machine's byte order; files of other machines (FITS, say) have theirs.
-        # And some of OpenBLAS's kernels crash on numbers that start between two addresses.
+        # LAPACK needs the machine's byte order; files (FITS, say) may have another. And some
+        # kernels of OpenBLAS crash on unaligned numbers.
         if x.flags.aligned and x.dtype.isnative:
             return x
         return x.astype(x.dtype.newbyteorder("="))
@@ -60,8 +59,8 @@ class NumpyAdapter(Adapter):
     def gramian(self, x: Any, y: Any = None) -> Any:
         """Return XᴴX or XᴴY.
 
-        NumPy calls BLAS's `syrk` for a matrix and its own transpose, and copies a triangle then,
-        which takes longer than half of the product of two small matrices.
+        For a matrix and its own transpose NumPy calls BLAS's `syrk` and then copies a triangle. For
+        small matrices the copy takes longer than half of the product.
         """
         if y is None:
             y = x.copy() if x.shape[-1] <= 64 and x.size < 1 << 15 else x
@@ -74,13 +73,13 @@ class NumpyAdapter(Adapter):
         if x.ndim == 2:
             flat = x.ravel("K")
             return float(flat.dot(flat) if x.dtype.kind == "f" else np.vdot(flat, flat).real)
-        flat = x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])  # -1 fails for no matrices
+        flat = x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])  # -1 fails for an empty batch
         return np.vecdot(flat, flat).real
 
     def svd(self, x: Any) -> tuple[Any, ...]:
         """Return U, σ and Vᴴ of each matrix, with NaN for those where LAPACK does not converge.
 
-        In double precision, as NumPy decomposes single precision too.
+        In double precision, as NumPy itself decomposes single precision.
         """
         return _in_threads(_svd, x) if x.ndim > 2 else _svd(x)
 
@@ -89,23 +88,23 @@ class NumpyAdapter(Adapter):
         return _in_threads(_eigh, x) if x.ndim > 2 else _eigh(x)
 
     def inv(self, x: Any) -> Any:
-        """Return the inverse, with NaN for the singular matrices of a batch alone."""
+        """Return the inverse, with NaN only for the singular matrices."""
         return _umath_linalg.inv(x)
 
     def solve(self, a: Any, b: Any) -> Any:
-        """Return A⁻¹B, with NaN for the singular matrices of a batch alone."""
+        """Return A⁻¹B, with NaN only for the singular matrices."""
         return _umath_linalg.solve(a, b)
 
     def cholesky(self, x: Any) -> Any:
-        """Return the lower Cholesky factor, with NaN for the matrices without one alone."""
+        """Return the lower Cholesky factor, with NaN only for the matrices without one."""
         return _umath_linalg.cholesky_lo(x)
 
     def inv_lower(self, x: Any) -> Any:
         """Return the inverse of each lower triangular matrix.
 
-        By halves, since NumPy shows elimination alone, which does not know of the zeros. Both
-        halves of the diagonal are inverted in one call where they are of one size. Many small ones
-        are inverted row by row, each row of all of them in one call.
+        By halves, since NumPy has only elimination, which does not use the zeros. Both halves of
+        the diagonal are inverted in one call if they have the same size. Many small matrices are
+        inverted row by row, one row of all of them in each call.
         """
         n = x.shape[-1]
         if n <= (48 if x.ndim == 2 else 8):
@@ -135,11 +134,11 @@ class NumpyAdapter(Adapter):
     def minimum_norm(self, a: Any, b: Any, rtol: float) -> tuple[Any, Any, Any, Any]:
         """Return x, ‖b − A x‖², the rank and σ by LAPACK's `gelsd`.
 
-        Of a whole batch at once, and in double precision, as NumPy does.
+        For a whole batch at once, and in double precision, as NumPy itself does.
         """
         signature = "DDd->Ddid" if a.dtype.kind == "c" else "ddd->ddid"
         x, squares, rank, s = _umath_linalg.lstsq(a, b, rtol, signature=signature)
-        # What is left in the last M − N rows of Qᴴb, which is not all of it unless the rank is N.
+        # The sum over the last M − N rows of Qᴴb, which is the whole residual only at rank N.
         known = a.ndim == 2 and rank == a.shape[-1]
         return x, squares if known else None, rank, s
 
@@ -153,26 +152,26 @@ class NumpyAdapter(Adapter):
         return x.tolist() if x.ndim == 1 else x.ravel().tolist()
 
     def run(self, function: Callable[..., Any], static: Any, *inputs: Any) -> Any:
-        """Return ``function(self, static, *inputs)``, without warnings of NumPy's."""
+        """Return ``function(self, static, *inputs)``, without NumPy's warnings."""
         with np.errstate(all="ignore"):
             return function(self, static, *inputs)
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
-        """Evaluate the rule, for a large batch of small matrices in several threads."""
+        """Evaluate the rule, in several threads for a large batch of small matrices."""
         a = inputs[0]
         places = parts(a.shape, cores, widest=WIDEST) if a.ndim > 2 else None
         if not places:
             return rule.value(self, *inputs)
 
         def value(place: tuple[slice, ...]) -> tuple[Any, ...]:
-            with np.errstate(all="ignore"):  # threads have error states of their own
+            with np.errstate(all="ignore"):  # each thread has its own error state
                 return rule.value(self, *(part_of(x, place) for x in inputs))
 
         return in_parts(value, places, np.concatenate)
 
 
-# `numpy.linalg` raises for the whole batch where one matrix does not converge, or is singular. What
-# it calls does not, and has no public name.
+# `numpy.linalg` raises for the whole batch if one matrix does not converge or is singular. The
+# functions that it calls do not, but have no public names.
 
 
 def _svd(x: Any) -> tuple[Any, ...]:
@@ -189,7 +188,7 @@ def _in_threads(decompose: Callable[[Any], Any], x: Any) -> Any:
         return decompose(x)
 
     def part(place: tuple[slice, ...]) -> Any:
-        with np.errstate(all="ignore"):  # threads have error states of their own
+        with np.errstate(all="ignore"):  # each thread has its own error state
             return decompose(x[place])
 
     return in_parts(part, places, np.concatenate)

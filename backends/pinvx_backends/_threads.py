@@ -1,9 +1,9 @@
-"""A large batch in parts, one a thread, for functions that take its matrices one after another.
+"""A large batch in parts, one per thread, for functions that take its matrices one after another.
 
-LAPACK is called for each matrix of a batch in turn, on one core, in NumPy and for some functions in
-PyTorch. Both let go of Python's lock while they compute, so that the parts of a batch can be
-computed side by side. What is computed for a matrix does not change but by rounding, where a step
-is left out that no matrix of the part needs.
+NumPy, and PyTorch for some functions, call LAPACK for each matrix of a batch in turn, on one core.
+Both release Python's lock while they compute, so the parts of a batch can be computed side by side.
+The result for a matrix changes by rounding only, since a part leaves out a step that none of its
+matrices needs.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Entries of a part, at least: handing it over takes as long as some thousand operations, of which
-# a decomposition has many for each entry.
+# The least number of entries of a part: handing it over costs some thousand operations, and a
+# decomposition has many operations per entry.
 GRAIN = 1 << 15
 GRAIN_OF_DECOMPOSITION = 1 << 10
 
-# Operations of a product of larger matrices: those have threads already.
+# From this many operations on, one matrix product uses threads itself.
 LARGE = 1 << 18
 
 _LIMITS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 
 def cores() -> int:
-    """Return how many threads this process may use, in the way that BLAS is told."""
-    # A container or a batch system leaves a process some of the machine's cores.
+    """Return how many threads this process may use, by the variables that BLAS reads."""
+    # A container or a batch system may give a process only some of the cores.
     affinity = getattr(os, "sched_getaffinity", None)
     here = len(affinity(0)) if affinity else os.cpu_count() or 1
     limits = (os.environ.get(name, "") for name in _LIMITS)
@@ -44,7 +44,7 @@ def cores() -> int:
 def parts(
     shape: Sequence[int], threads: Callable[[], int], grain: int = GRAIN, widest: int = 1 << 6
 ) -> list[tuple[slice, ...]]:
-    """Return the places of the parts of an array of matrices; none if it is better left whole.
+    """Return the places of the parts of an array of matrices; [] if it is better left whole.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def parts(
     short = min(m, n)
     if not batch or count * m * n < 2 * grain or short > widest or m * n * short >= LARGE:
         return []
-    # Who calls from a thread of their own has work for the other cores, as have these threads.
+    # A caller in another thread uses the cores already, and so do pinvx's own threads.
     if threading.current_thread() is not threading.main_thread():
         return []
     longest = max(batch)
@@ -78,13 +78,13 @@ def side_by_side(function: Callable[[tuple[slice, ...]], T], places: Sequence[An
     """Return ``[function(place) for place in places]``, each computed in a thread of its own."""
     try:
         futures = [_pool().submit(function, place) for place in places]
-    except RuntimeError:  # no threads on this platform, or none any more at the end of the process
+    except RuntimeError:  # no threads on this platform, or the process is ending
         return [function(place) for place in places]
     return [future.result() for future in futures]
 
 
 def part_of(x: Any, place: tuple[slice, ...]) -> Any:
-    """Take a part of an array; one that is repeated along the batch, or is no array, is whole."""
+    """Take a part of an array; a number, or an array that broadcasts, stays whole."""
     if not hasattr(x, "shape") or x.ndim < len(place) or x.shape[len(place) - 1] == 1:
         return x
     return x[place]
@@ -95,14 +95,14 @@ def in_parts(
     places: Sequence[tuple[slice, ...]],
     concatenate: Callable[..., Any],
 ) -> tuple[Any, ...]:
-    """Return what the function returns of the whole, from what it returns of each part."""
+    """Return the outputs of the function for the whole batch, joined from those of the parts."""
     axis = len(places[0]) - 1
     outputs = zip(*side_by_side(function, places), strict=True)
     return tuple(joined(each, axis, concatenate) for each in outputs)
 
 
 def joined(outputs: Sequence[Any], axis: int, concatenate: Callable[..., Any]) -> Any:
-    """Join what the parts returned: arrays along the axis; what is no array, if all agree."""
+    """Join the outputs of the parts: arrays along the axis; other values only if all agree."""
     first = outputs[0]
     if all(hasattr(x, "shape") for x in outputs):
         return concatenate(outputs, axis)

@@ -32,7 +32,7 @@ class TorchAdapter(Adapter):
 
     def __init__(self, xp: Any) -> None:
         super().__init__(with_own_functions(xp))
-        # All of them now: `torch.compile` compiles anew when a dictionary that it has seen grows.
+        # All at once: `torch.compile` recompiles when a dictionary that it has seen grows.
         for dtype in {x for x in vars(torch).values() if isinstance(x, torch.dtype)}:
             self.precision(dtype)
 
@@ -51,11 +51,11 @@ class TorchAdapter(Adapter):
         return x
 
     def double(self, a: torch.Tensor) -> torch.dtype | None:
-        """Return the dtype with twice the digits, but not for Apple's GPUs, which have none."""
+        """Return the dtype with twice the digits; Apple's GPUs have none."""
         return None if a.device.type == "mps" else super().double(a)
 
     def readable(self, *values: Any) -> bool:
-        """Tell whether values can be read: not inside `vmap` and the like, nor while compiling.
+        """Tell whether values can be read: not under `torch.func`, nor while compiling.
 
         Meta and fake tensors have a shape and no values.
         """
@@ -76,11 +76,11 @@ class TorchAdapter(Adapter):
     def adjoint(self, x: torch.Tensor) -> torch.Tensor:
         """Return the conjugate transpose; a real tensor is not copied.
 
-        `x.mH` alone sets the conjugate bit, which a result must not have: `numpy()` refuses it.
+        `x.mH` alone only sets the conjugate bit, and `numpy()` refuses a result with that bit.
         """
         if not x.is_complex():
             return x.mT
-        # The first has a batching rule of `torch.func`, the second works with older `vmap`s.
+        # The first has a batching rule in `torch.func`, the second works with older `vmap`s.
         if transforming():
             return x.mH.resolve_conj()
         return x.mT.conj_physical()
@@ -88,9 +88,9 @@ class TorchAdapter(Adapter):
     def matmul(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Return the product in full precision.
 
-        TF32 and bfloat16 products, switched on for the whole process, and autocast to half types
-        lose what a pseudoinverse needs. The switches are read and left alone (another thread may
-        rely on them): where one is on, the product is formed in float64 and rounded once.
+        TF32 and bfloat16 products (switches of the whole process) and autocast lose digits that a
+        pseudoinverse needs. The switches are read and not changed, since another thread may rely on
+        them. If one is on, the product is formed in float64 and rounded once.
         """
         if x.dtype in _REDUCIBLE and _reduced(x):
             wide = _REDUCIBLE[x.dtype]
@@ -98,11 +98,11 @@ class TorchAdapter(Adapter):
         return torch.matmul(x, y)
 
     def gramian(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
-        """Return XᴴX, in host memory by halves, or XᴴY.
+        """Return XᴴX or XᴴY; in host memory, by blocks.
 
-        PyTorch has no product that knows of the symmetry: of two equal blocks one is computed. Of a
-        long and narrow X the product is a sum over blocks of rows: the threads of a matrix product
-        share out its rows and columns, of which there are few.
+        PyTorch has no product that uses the symmetry, so only one of two equal blocks is computed.
+        For a long and narrow X the product is a sum over blocks of rows: the threads of one product
+        share its rows and columns, of which there are few.
         """
         n, rows = x.shape[-1], x.shape[-2]
         if x.ndim > 2 or not x.is_cpu or (n > 32 and (y is not None or n < 256)):
@@ -123,18 +123,18 @@ class TorchAdapter(Adapter):
         return product
 
     def inv(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the inverse; a singular matrix raises nothing, and reads nothing back."""
+        """Return the inverse; a singular matrix does not raise, and nothing is read back."""
         return torch.linalg.inv_ex(x).inverse
 
     def solve(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """Return A⁻¹B; a singular matrix raises nothing, and reads nothing back."""
+        """Return A⁻¹B; a singular matrix does not raise, and nothing is read back."""
         return torch.linalg.solve_ex(a, b).result
 
     def cholesky(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the lower Cholesky factor; a failure raises nothing, and reads nothing back.
+        """Return the lower Cholesky factor, with NaN for the matrices without one.
 
-        What PyTorch returns then is as far as LAPACK had got, squares beside square roots: at a
-        large scale norms could not tell it from a factor.
+        After a failure PyTorch returns a partial factor. At a large scale, norms could not tell it
+        from a factor.
         """
         r, failed_at = torch.linalg.cholesky_ex(x)
         if x.ndim == 2 and self.on_host(x):
@@ -143,7 +143,7 @@ class TorchAdapter(Adapter):
 
     def inv_lower(self, x: torch.Tensor) -> torch.Tensor:
         """Return the inverse of each lower triangular matrix."""
-        if x.shape[-1] <= 4 and x.ndim > 2:  # elimination has loops of its own for many tiny ones
+        if x.shape[-1] <= 4 and x.ndim > 2:  # elimination has its own loop over many tiny ones
             return self.inv(x)
         identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
         return torch.linalg.solve_triangular(x, identity, upper=False)
@@ -157,7 +157,7 @@ class TorchAdapter(Adapter):
         return in_threads(torch.linalg.eigh, x)
 
     def minimum_norm(self, a: torch.Tensor, b: torch.Tensor, rtol: float) -> Any:
-        """Return x, ‖b − A x‖², the rank and σ by LAPACK's `gelsd`; there is none for a device."""
+        """Return x, ‖b − A x‖², the rank and σ by LAPACK's `gelsd`, on the CPU only."""
         if not a.is_cpu:
             return None
         try:
@@ -180,7 +180,7 @@ class TorchAdapter(Adapter):
         return size * size
 
     def on_host(self, a: torch.Tensor) -> bool:
-        """Tell whether `a` is on the CPU, and its values can be read."""
+        """Tell whether `a` is on the CPU and its values can be read."""
         return a.is_cpu and self.readable(a)
 
     def numbers(self, x: torch.Tensor) -> list[float]:
@@ -188,7 +188,7 @@ class TorchAdapter(Adapter):
         return x.tolist() if x.ndim == 1 else x.flatten().tolist()
 
     def run(self, function: Callable[..., Any], static: Any, *inputs: Any) -> Any:
-        """Return ``function(self, static, *inputs)``, of small systems by NumPy."""
+        """Return ``function(self, static, *inputs)``, for small systems by NumPy."""
         total = None if _transformed() else entries(inputs)
         if total is None:
             return function(self, static, *inputs)
@@ -202,7 +202,7 @@ class TorchAdapter(Adapter):
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule: at once, as a node of PyTorch's graph, or as operators.
 
-        Where nothing asks for a derivative there is no node, which costs more than a small matrix.
+        Without derivatives there is no node, since it costs more than a small matrix.
         """
         if _transformed():
             return rule.by_parts(self, *inputs) if rule.composed else call(rule, inputs)
@@ -217,7 +217,7 @@ class TorchAdapter(Adapter):
         return apply(rule.value, rule, self, inputs)
 
     def write(self, out: torch.Tensor, x: torch.Tensor, function: str) -> torch.Tensor:
-        """Copy into `out`, under PyTorch's rule that `out` takes no part in differentiation."""
+        """Copy into `out`, by PyTorch's rule that `out` does not support differentiation."""
         if torch.is_grad_enabled() and (x.requires_grad or out.requires_grad):
             raise TypeError(
                 f"{function}: `out` was given, and an argument requires a gradient, which `out` "
@@ -227,9 +227,9 @@ class TorchAdapter(Adapter):
 
 
 class _Ordinary(TorchAdapter):
-    """PyTorch's verbs for tensors whose values are known to be in host memory, and not asked again.
+    """PyTorch's verbs for tensors that are known to be readable and in host memory.
 
-    Questions take as long as the arithmetic of a small matrix.
+    To ask again takes as long as the arithmetic of a small matrix.
     """
 
     def readable(self, *values: Any) -> bool:
@@ -244,7 +244,7 @@ class _Ordinary(TorchAdapter):
 
 
 class _Values(_Ordinary):
-    """The same for those that no derivative is asked of."""
+    """The same, for tensors without derivatives."""
 
     def differentiable(self, rule: Rule, *inputs: Any) -> tuple[Any, ...]:
         """Evaluate the rule."""
@@ -260,17 +260,17 @@ _REDUCIBLE = {torch.float32: torch.float64, torch.complex64: torch.complex128}
 
 
 def _reduced(x: torch.Tensor) -> bool:
-    """Tell whether products of float32 matrices are formed in less, where `x` is."""
+    """Tell whether products of float32 matrices have reduced precision on the device of `x`."""
     if some_autocast() and torch.is_autocast_enabled(x.device.type):
         return True
     try:
         return torch.get_float32_matmul_precision() != "highest"
-    except RuntimeError:  # there is a switch for each library now, and they are not all the same
+    except RuntimeError:  # each library has a switch now, and they differ
         return True
 
 
 def _transformed() -> bool:
-    """Tell whether `torch.func` is at work, or a graph is made: by `torch.compile` or below it."""
+    """Tell whether `torch.func` is active, or a graph is being made, as by `torch.compile`."""
     return torch.compiler.is_compiling() or transforming() or graph_in_the_making()
 
 

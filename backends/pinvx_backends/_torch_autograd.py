@@ -1,4 +1,4 @@
-"""A rule as a node of PyTorch's graph: of both modes and of every order."""
+"""A rule as a node of PyTorch's graph, for both modes and every order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def apply(
 ) -> tuple[Any, ...]:
     """Return ``evaluate(lib, *inputs)``, with the derivatives of the rule.
 
-    `evaluate` computes the value of the rule: itself, or by the operator made of the rule.
+    `evaluate` computes the value of the rule, directly or by the rule's operator.
     """
     return _apply(evaluate, rule, lib, *unwrap_dead_wrappers(inputs))
 
@@ -35,11 +35,11 @@ class _Node(torch.autograd.Function):
     ) -> tuple[Any, ...]:
         outputs = evaluate(lib, *inputs)
         if any(x is y for x in outputs if x is not None for y in inputs):
-            # PyTorch saves no input that is returned as it is.
+            # PyTorch cannot save an input that is returned unchanged.
             outputs = tuple(x.view_as(x) if x is inputs[-1] else x for x in outputs)
         if not forward_mode_at_work():
             return outputs
-        # A view wants tangents of its own strides.
+        # A view needs tangents with its own strides.
         return tuple(
             x.clone() if isinstance(x, torch.Tensor) and x._is_view() else x for x in outputs
         )
@@ -48,7 +48,7 @@ class _Node(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
         _, ctx.rule, ctx.lib, *arrays = inputs
         ctx.set_materialize_grads(False)
-        # What is no tensor (a number, None for an identity) is kept beside the tensors.
+        # Values that are not tensors (a number, None for an identity) are kept separately.
         values = (*arrays, *output)
         tensors = [x if isinstance(x, torch.Tensor) else None for x in values]
         ctx.others = [
@@ -66,9 +66,9 @@ class _Node(torch.autograd.Function):
         tangents = tangents[3:]
         if not nested_forward_mode():
             return ctx.rule.jvp(ctx.lib, inputs, outputs, tangents)
-        # PyTorch calls this with forward mode switched off, and so returns a zero, without a word,
-        # for the derivative of a derivative (`jacfwd(jacfwd(f))`). What belongs to this level is
-        # taken off, and forward mode switched on for the levels around it.
+        # PyTorch calls this with forward mode switched off, so the derivative of a derivative
+        # (`jacfwd(jacfwd(f))`) would silently be zero. Remove this level from the values, and
+        # switch forward mode on for the levels around it.
         with set_forward_mode(True):
             return ctx.rule.jvp(ctx.lib, _primals(inputs), _primals(outputs), _primals(tangents))
 
@@ -79,14 +79,14 @@ class _Node(torch.autograd.Function):
         return None, None, None, *gradients
 
 
-# `Function.apply` without what it does for `torch.func`, which looks up a signature at every call:
-# that takes longer than the decomposition of a small matrix.
+# `Function.apply` without its part for `torch.func`, which looks up a signature at every call: that
+# takes longer than the SVD of a small matrix.
 _apply = super(torch.autograd.Function, _Node).apply
 
 
 def _saved(ctx: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    # A pullback of `torch.func.vjp` may be called, and differentiated, when its transformation is
-    # over; what was wrapped for that would be a constant then.
+    # A pullback of `torch.func.vjp` may be called and differentiated after its transformation has
+    # ended. Values still wrapped for it would then be constants.
     return _values(ctx, unwrap_dead_wrappers(ctx.saved_tensors))
 
 

@@ -1,13 +1,14 @@
 """Small tensors in host memory, computed by NumPy on the same memory.
 
-A call into PyTorch takes some microseconds, of which there is nothing to see in a product of large
-matrices. For small ones the calls are the cost, and NumPy's cost less. But decompositions are
-PyTorch's own: where two builds of LAPACK differ, the error of A⁺ by the one can be ten times that
-by the other, and nobody shall lose by being small. A call that needs one comes back to PyTorch.
+A call into PyTorch takes some microseconds. For small matrices the calls are the cost, and NumPy's
+cost less. But decompositions are always PyTorch's own: the errors of A⁺ from two builds of LAPACK
+can differ by a factor of ten, and small matrices must not get the worse one. If NumPy would need a
+decomposition, the call goes back to PyTorch.
 
-The two libraries have threads of their own. While one's wait, spinning, the other's stand still:
-milliseconds for a small matrix. So nothing crosses that NumPy's BLAS would share out to threads.
-OpenBLAS does from 8192 entries for a matrix times a vector, and 64³ operations for a product.
+Each library has threads of its own, and idle threads that spin hold up those of the other:
+milliseconds for a small matrix. So NumPy gets nothing that its BLAS would share out to threads.
+OpenBLAS does so from 8192 entries for a matrix times a vector, and from 64³ operations for a
+product.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from pinvx._dispatch import adapter_of
 
 from ._torch_private import dispatch_keys, modes
 
-# From here on (the entries of all inputs together) PyTorch's own kernels win.
+# From this many entries of all inputs together, PyTorch's own kernels are faster.
 SMALL = 1 << 11
 
 
-class Back(BaseException):  # no error, and nobody takes it for one
+class Back(BaseException):  # no error, so `except Exception` lets it pass
     """NumPy would need a decomposition."""
 
 
@@ -38,7 +39,7 @@ def _back(_: Any) -> Any:
 def _inv_lower(invert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return a function for the inverse of each lower triangular matrix.
 
-    Of more than one tiny one by PyTorch, which knows of the zeros.
+    Only a single tiny matrix is inverted by NumPy; PyTorch uses the zeros.
     """
 
     def inv_lower(x: Any) -> Any:
@@ -66,15 +67,15 @@ except (ImportError, RuntimeError):  # no NumPy here, or one that this PyTorch d
 _TYPES = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
-# Of tensors in host memory that are what they seem: not wrapped by a transformation, not conjugated
-# or negated in name alone, not without values.
+# The keys of plain tensors in host memory: not wrapped by a transformation, without a conjugate or
+# negative bit, with values.
 with torch.inference_mode():
     _INFERENCE = dispatch_keys(torch.empty(0, device="cpu"))
 _ORDINARY = frozenset({dispatch_keys(torch.empty(0, device="cpu")), _INFERENCE})
 
 
 def entries(inputs: tuple[Any, ...]) -> int | None:
-    """Count the entries of tensors that are ordinary, and in host memory; None if one is not."""
+    """Count the entries of plain tensors in host memory; None if a tensor is another kind."""
     total = 0
     for x in inputs:
         if type(x) in _TYPES:
@@ -83,7 +84,7 @@ def entries(inputs: tuple[Any, ...]) -> int | None:
             total += x.numel()
         elif isinstance(x, torch.Tensor):
             return None
-    # A mode of the user counts, prints or replaces operations, and must see them.
+    # A user's mode that counts, prints or replaces operations must see them.
     return total if modes() == 0 else None
 
 
@@ -109,5 +110,5 @@ def _tensor(x: Any) -> Any:
         return x
     try:
         return torch.from_numpy(x)
-    except TypeError:  # a scalar of NumPy's is no array
+    except TypeError:  # a NumPy scalar is not an array
         return torch.as_tensor(x, device="cpu")

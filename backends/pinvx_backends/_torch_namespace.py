@@ -1,4 +1,4 @@
-"""The namespace of array-api-compat, with PyTorch's own functions where pinvx asks for no more."""
+"""The namespace of array-api-compat, with some of PyTorch's own functions instead."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ._torch_private import forward_mode_at_work, modes, transforming
 def with_own_functions(xp: Any) -> ModuleType:
     """Return a namespace like `xp`.
 
-    `vecdot` of the two is a matrix product, which PyTorch may form in reduced precision.
-    `where` and others look at dtypes, which are always equal here, for longer than they compute.
-    The `vmap` that `is_grads_batched` uses knows `cat` and no `concat`.
+    In both, `vecdot` is a matrix product, which PyTorch may form in reduced precision. `where` and
+    others compare dtypes, which are always equal here; that takes longer than the operation. The
+    `vmap` behind `is_grads_batched` has `cat`, but not `concat`.
     """
     namespace = ModuleType(xp.__name__, xp.__doc__)
     vars(namespace).update(vars(xp))
@@ -40,12 +40,12 @@ def _concat(arrays: list[torch.Tensor], /, *, axis: int = 0) -> torch.Tensor:
 
 
 def in_threads(decompose: Callable[[torch.Tensor], Any], x: torch.Tensor) -> Any:
-    """Return the decompositions of a batch, shared out to threads where that is worth it."""
+    """Return the decompositions of a batch, in several threads where that pays."""
     places = parts(x.shape, torch.get_num_threads, GRAIN_OF_DECOMPOSITION)
     if not places or not _is_plain(x):
         return decompose(x)
 
-    @torch.no_grad()  # a switch of each thread
+    @torch.no_grad()  # each thread has its own switch
     def part(place: tuple[slice, ...]) -> Any:
         return decompose(x[place])
 
@@ -53,9 +53,9 @@ def in_threads(decompose: Callable[[torch.Tensor], Any], x: torch.Tensor) -> Any
 
 
 def _is_plain(x: torch.Tensor) -> bool:
-    """Tell whether `x` is in host memory, and nothing else has to know what is done with it.
+    """Tell whether `x` is in host memory, and no mode or transformation has to see operations.
 
-    Modes and transformations belong to the thread that calls.
+    Modes and transformations belong to the calling thread.
     """
     return (
         x.is_cpu

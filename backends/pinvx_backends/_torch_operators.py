@@ -1,12 +1,12 @@
-"""Every rule as an operator (`torch.ops.pinvx.pinv` …), for `torch.compile` and `torch.func`.
+"""Every rule as a custom operator (`torch.ops.pinvx.pinv` …) for `torch.compile` and `torch.func`.
 
-A graph cannot choose by values. An operator is one node of it, and when the graph runs, what is
-inside runs like any call: the fastest certified way is taken, and the switches for reduced
-precision are read. So compiled code is as fast and as right as a call without compiler.
+A graph cannot choose by values. An operator is one node of the graph that chooses at run time, like
+an eager call: it takes the fastest certified method, and reads the switches for reduced precision.
+So compiled code is as fast and as accurate as eager code.
 
-An operator is made from its rule: the schema from the signature of `value` and from the fields,
-derivatives by the same node as without compiler, batches from the rule's own. Only the shapes of
-the outputs stand here. A saved program names its operators; they are there once this module is.
+An operator is made from its rule: the schema from the rule's inputs and fields, derivatives by the
+same node as in eager mode, batches by the rule itself. Only the shapes of the outputs are stated
+here. A saved program refers to its operators by name; they exist once this module is imported.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ._torch_private import (
 )
 
 _LIBRARY = torch.library.Library("pinvx", "FRAGMENT")
-# A graph of CUDA kernels cannot hold an operator that reads a boolean. (PyTorch 2.6 has no tag.)
+# A CUDA graph cannot hold an operator that reads a boolean. (PyTorch 2.6 has no such tag.)
 _TAGS = [
     getattr(torch.Tag, tag)
     for tag in ("pt2_compliant_tag", "cudagraph_unsafe")
@@ -41,7 +41,7 @@ _TAGS = [
 def call(rule: Rule, inputs: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
     """Evaluate a rule by its operator."""
     operator = _OPERATORS[type(rule)]
-    if isinstance(rule, Pinv):  # an operator has all of its outputs
+    if isinstance(rule, Pinv):  # an operator returns all of its outputs
         rule = Pinv(rule.method, rule.hermitian)
     return _as_tuple(operator.overload(*operator.arguments(rule, inputs)))
 
@@ -49,8 +49,7 @@ def call(rule: Rule, inputs: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
 class _Operator:
     """The operator made of one class of rules.
 
-    It takes the inputs as tensors or None, then the inputs that may be numbers, then the fields of
-    the rule.
+    It takes the inputs as tensors or None, then those that may be numbers, then the rule's fields.
     """
 
     def __init__(self, rule: type[Any], lib: Adapter) -> None:
@@ -60,7 +59,7 @@ class _Operator:
         self.numbers = range(len(rule.arrays), self.count)  # or arrays
         self.fields = [f.name for f in dataclasses.fields(rule)]
         schema = [f"Tensor? {name}" for name in inputs]
-        # `Scalar` and not `float`, which would make a graph for each length of a matrix.
+        # `Scalar`, since `float` would make a new graph for each length of a matrix.
         schema += [f"Scalar? {name}_number" for name in rule.tolerances]
         schema += [f"{f.type} {f.name}" for f in dataclasses.fields(rule)]
         outputs = ", ".join("Tensor" for _ in rule.differentiable)
@@ -92,7 +91,7 @@ class _Operator:
             outputs = rule.value(self.lib, *inputs)
         if self.rule is Factorize:
             outputs = _completed(inputs[0], outputs)
-        # Memory of its own, laid out as `_shapes` says.
+        # An operator returns new memory, laid out as `_shapes` says.
         return _untupled(
             x.clone(memory_format=torch.contiguous_format)
             if any(x is y for y in inputs)
@@ -108,8 +107,8 @@ class _Operator:
         reverse, forward = torch.is_grad_enabled(), forward_mode_enabled()
 
         def evaluate(lib: Adapter, *inputs: Any) -> tuple[torch.Tensor, ...]:
-            # PyTorch calls this with both modes switched off. The levels of `torch.func` around
-            # this one need them: a second derivative would be another number, without a word.
+            # PyTorch calls this with both modes switched off, but the levels of `torch.func` around
+            # this one need them: a second derivative would silently be wrong.
             below, keys_below = below_autograd(keys)
             with below, torch.set_grad_enabled(reverse), set_forward_mode(forward):
                 return _as_tuple(
@@ -118,7 +117,7 @@ class _Operator:
 
         if self.rule is Factorize:  # `Solve` differentiates with respect to A itself
             return _untupled(evaluate(self.lib, *inputs))
-        # `torch.func` has taken its level off, as for PyTorch's own operators.
+        # `torch.func` has removed its level, as it does for PyTorch's own operators.
         with enable_single_level_autograd_function():
             return _untupled(apply(evaluate, rule, self.lib, tuple(inputs)))
 
@@ -149,19 +148,19 @@ def _as_tuple(outputs: Any) -> tuple[Any, ...]:
 
 
 def _completed(a: torch.Tensor, outputs: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
-    """Return W and Z with min(M, N) columns each, whatever the values of A led to, and some σ."""
+    """Return W and Z with min(M, N) columns each, whatever the method, and σ as an array."""
     w, z, rank, s = outputs
     k = min(a.shape[-2:])
     identity = torch.eye(k, dtype=a.dtype, device=a.device).expand(*a.shape[:-2], k, k)
     w, z = (
         identity if x is None else torch.nn.functional.pad(x, (0, k - x.shape[-1])) for x in (w, z)
     )
-    # Zeros for the σ that nobody asked for: who compares two calls would not take NaN for NaN.
+    # Zeros for a σ that was not asked for: NaN would differ between two equal calls.
     return w, z, rank, w.real.new_zeros((*a.shape[:-2], k)) if s is None else s
 
 
-# What the outputs look like, which a compiler asks for. (`rule.value` on tensors without values
-# would tell as well, but compares lengths that may be symbolic, and fixes them.)
+# The shapes of the outputs, which a compiler asks for. (`rule.value` on tensors without values
+# would give them, too, but it compares lengths, which fixes symbolic ones.)
 
 
 def _pinv(a: Any, *_: Any) -> tuple[torch.Tensor, ...]:

@@ -26,11 +26,10 @@ __all__ = [
     "unwrap_dead_wrappers",
 ]
 
-# The type of tensors without values; the type of what `torch.func` leaves behind, and its levels,
-# have no public name at all.
+# Tensors without values, and the levels of `torch.func`, have no public name at all.
 
 transforming = torch._C._are_functorch_transforms_active
-"""Whether `torch.func` is at work."""
+"""Whether a transformation of `torch.func` is active."""
 
 modes = torch._C._len_torch_dispatch_stack
 """How many modes see the operations of this thread; public are only ways to push one."""
@@ -57,7 +56,7 @@ def forward_mode_at_work() -> bool:
 
 
 def graph_in_the_making() -> bool:
-    """Tell whether one of the modes makes a graph. Those of users count or print operations."""
+    """Tell whether a mode makes a graph; a user's mode counts or prints operations."""
     return modes() > 0 and any(
         torch._C._get_dispatch_mode(tracer) is not None for tracer in _TRACERS
     )
@@ -86,8 +85,8 @@ def below_autograd(keys: Any) -> tuple[Any, Any]:
 def lazy_bits() -> Any:
     """Return a context in which conjugate and negative bits count.
 
-    In a graph an operator is called with their dispatch keys excluded: `x.conj() * y` is x·y then,
-    without a word.
+    A graph calls an operator with their dispatch keys excluded, so `x.conj() * y` would silently be
+    x·y.
     """
     exclude = torch._C._dispatch_tls_local_exclude_set()
     for key in (torch._C.DispatchKey.Conjugate, torch._C.DispatchKey.Negative):

@@ -24,17 +24,14 @@ ONCE = 0.5
 LONG = 4.0
 """A function that would take longer on a whole batch is called on a part of it."""
 PATIENCE = 12.0
-"""A function of which longer is foreseen is not called."""
+"""A function whose forecast is longer is not called."""
 PART = 64
 """What part of a batch is tried first: one matrix in so many, and at least 16."""
 
 
 @dataclass
 class GpuCell(Cell):
-    """A cell with what matters on a device. The errors are residuals, of which `residuals` tells.
-
-    `own_wrong` says what is wrong with an answer that has a time.
-    """
+    """A cell with what matters on a device. Its errors are residuals (`residuals.py`)."""
 
     own_rounds: int = 0
     pinvx_rounds: int = 0
@@ -153,9 +150,9 @@ def measure(
 
 
 def foreseen(contender: Contender, forecast: Forecast, side: str, cell: Cell) -> float:
-    """Return the seconds that a call is known to take, 0 if nothing is known.
+    """Return the forecast of a call in seconds, 0 without one.
 
-    Of a batch a part is tried first, which tells more than another batch does.
+    For a batch, a part is tried first, which says more than another batch does.
     """
     batch = Shape.parse(cell.shape).batch or 1
     if batch > 16 and not contender.compiles:
@@ -194,7 +191,7 @@ def _first(
 ) -> Call:
     """Call a function for the first time, on a part of a large batch if the whole takes long.
 
-    What a library raises is its answer.
+    An exception is the library's answer.
     """
     batch = shape.batch or 1
     part = max(16, batch // PART)
@@ -259,7 +256,7 @@ def _judge(
         try:
             with contender.full_precision():
                 found, lengths[side] = residuals.residual(contender, cell.function, some, x)
-        except Exception as failure:  # for want of memory, and a time is still a time
+        except Exception as failure:  # out of memory, say; the time is still valid
             call.remark += f" no residual: {type(failure).__name__}"
             continue
         setattr(cell, f"{side}_error", found if np.isfinite(found) else None)

@@ -1,4 +1,4 @@
-"""What a call will take, from what calls like it took: a call on a device cannot be stopped."""
+"""The time of a call, forecast from similar calls, since a call on a device cannot be stopped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..grid import Shape
 from .operations import operations
 
 REACH = 100.0
-"""By how much larger a problem may be to be foreseen: small ones are all overhead."""
+"""A forecast reaches problems this many times as large: small ones are all overhead."""
 
 
 class Forecast:
@@ -25,7 +25,7 @@ class Forecast:
         )
 
     def seconds(self, side: str, cell: Cell) -> float | None:
-        """Return the time foreseen, at most what it would be at the rate seen; None if unknown."""
+        """Return the forecast, from the rate of the largest smaller problem; None if unknown."""
         size, shape = self._size(cell), Shape.parse(cell.shape)
         smaller = [
             known for known in self._known.get(self._like(side, cell), ()) if known[0] <= size

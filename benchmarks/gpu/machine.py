@@ -1,4 +1,4 @@
-"""The device, the driver and the versions: what a result is worth nothing without."""
+"""The device, the driver and the versions, without which a result means nothing."""
 
 from __future__ import annotations
 

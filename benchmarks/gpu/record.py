@@ -2,7 +2,7 @@
 
     pytest -p benchmarks.gpu.record --record results.jsonl --known results-before.jsonl
 
-The file of known results is another one, which nobody writes while tests are collected: with
+The known results are in another file, which does not change while tests are collected: with
 pytest-xdist every process has to collect the same tests.
 """
 

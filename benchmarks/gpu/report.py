@@ -1,4 +1,4 @@
-"""What came out, from the files of all parts: as Markdown, and in a few lines."""
+"""The results of all parts, as Markdown and in a few lines."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Measuring one library on a device, in a process of its own: `python -m benchmarks.gpu.run`.
+"""Measure one library on a device, in a process of its own: `python -m benchmarks.gpu.run`.
 
-What was measured stands in a file, a line of JSON a cell, as soon as it is known. A process that
-starts again leaves out what stands there, and a cell in which the one before it died.
+Each cell is written to a file as one line of JSON as soon as it is measured. A process that starts
+again leaves out the cells in the file, and a cell in which the process before it died.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Session:
         """Measure functions on one matrix; tell whether the time was over before the last."""
         try:
             arguments = self._arguments(task, wanted)
-        except Exception as failure:  # for want of memory, say
+        except Exception as failure:  # out of memory, say
             for match in wanted:
                 self._fail(self._blank(match, task), failure)
             return False
@@ -146,7 +146,7 @@ class Session:
         return cell
 
     def _fail(self, cell: GpuCell, failure: Exception) -> None:
-        """Keep a failure: it is an answer, too."""
+        """Keep a failure, which is a result, too."""
         cell.pinvx_failed = f"{type(failure).__name__}: {failure}".splitlines()[0][:160]
         self._keep(cell)
 
@@ -171,10 +171,10 @@ class Session:
         )
 
     def _fits(self, match: Match, task: Task, end: float) -> bool:
-        """Tell whether there is time for a cell, as far as that can be foreseen."""
+        """Tell whether there is time for a cell, by its forecast."""
         cell = self._blank(match, task)
         sides = (foreseen(self.library, self.forecast, side, cell) for side in ("own", "pinvx"))
-        # What is foreseen to take too long is not called.
+        # A call with too long a forecast is not made.
         expected = sum(seconds for seconds in sides if seconds <= PATIENCE)
         return time.monotonic() + expected <= end
 
@@ -212,7 +212,7 @@ class Session:
         ratio = "-" if cell.ratio is None else f"{cell.ratio:.2f}"
         words = (cell.library, cell.shape, cell.dtype, cell.kind, cell.function, ratio)
         print(*words, cell.own_failed, cell.pinvx_failed, flush=True)
-        # After such an error a process gets no other answer from the device; a new one does.
+        # After such an error every call in this process fails; a new process works.
         if broken(cell.own_failed) or broken(cell.pinvx_failed):
             raise SystemExit(BROKEN)
 
@@ -222,7 +222,7 @@ class Session:
 
 
 def broken(failure: str) -> bool:
-    """Tell whether an error is one of the device, and not of a function or for want of memory."""
+    """Tell whether an error is one of the device, and not of a function or of memory."""
     words = failure.lower().replace("_", " ")
     return ("cuda error" in words or "cudaerror" in words) and "out of memory" not in words
 

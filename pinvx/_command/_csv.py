@@ -1,4 +1,4 @@
-"""Numbers from comma separated values, and where in the file they are none."""
+"""Read numbers from comma-separated values; an error names the place in the file."""
 
 from __future__ import annotations
 

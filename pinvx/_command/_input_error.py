@@ -1,4 +1,4 @@
-"""The one way in which a command gives up on what it was given."""
+"""The one error for input that a command cannot use."""
 
 from __future__ import annotations
 

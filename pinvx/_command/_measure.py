@@ -18,7 +18,7 @@ from ._problem import EPS, RANK, Problem, bound, cement
 
 
 class Row(NamedTuple):
-    """What was found. Residuals and differences are relative; None is what could not be had."""
+    """The results. Residuals and differences are relative; None means not available."""
 
     library: str
     version: str
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
     @property
     def differences(self) -> tuple[float | None, ...]:
-        """What pinvx answers for, apart from the rank."""
+        """The residuals and differences of pinvx."""
         return (*self.penrose, self.pinv, self.lstsq, self.gradient)
 
     @property
@@ -85,7 +85,7 @@ def measure(lib: Library, device: Any, dtype: str) -> Row:
     with lib.scope(device, x64=dtype == "float64"):
         try:
             row = row._replace(**_of_pinvx(lib, device, dtype))
-        except Exception as error:  # a row that cannot be computed is a row that does not hold
+        except Exception as error:  # a row that cannot be computed does not hold
             row = row._replace(problem=_one_line(error))
         return row._replace(**_of_library(lib, device, dtype))
 

@@ -43,7 +43,7 @@ EPS = {"float32": 2.0**-23, "float64": 2.0**-52}
 
 
 class Problem(NamedTuple):
-    """A x ≈ b, and what there is to know about it, in rational numbers."""
+    """A x ≈ b and its exact answers, in rational numbers."""
 
     a: Matrix
     """13 × 6: the five shares of each mixture, and 1."""

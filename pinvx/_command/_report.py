@@ -1,4 +1,4 @@
-"""What the rows say: the table's cells, and the sentences for someone who sees it first."""
+"""The rows as a table, with a legend and sentences for a newcomer."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TextIO
 
 
 class Cell(NamedTuple):
-    """What stands in a cell, and how it is meant."""
+    """The text of a cell, and its style."""
 
     text: str
     style: str = ""
@@ -18,7 +18,7 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table, and what belongs to it."""
+    """A table with its title, legend and text."""
 
     title: str
     header: Sequence[str]
@@ -33,7 +33,7 @@ class Table(NamedTuple):
 
 
 def show(table: Table, stream: TextIO) -> None:
-    """Print the table and what belongs to it."""
+    """Print the table with its title, legend and text."""
     try:
         _with_rich(table, stream)
     except ImportError:

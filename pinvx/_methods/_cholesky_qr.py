@@ -1,20 +1,20 @@
-"""A⁺ of a tall matrix from Cholesky QR, twice: matrix products, for κ up to about 10⁷ (float64).
+"""A⁺ of a tall matrix by Cholesky QR, twice: matrix products, for κ up to about 10⁷ (float64).
 
-With AᴴA = RᴴR the columns of Q = A R⁻¹ are orthonormal but for an error of eps·κ², and one more
-Gram matrix repairs that: A⁺ = R⁻¹ (QᴴQ)⁻¹ Qᴴ (CholeskyQR2: T. Fukaya et al., ScalA 2014;
-Y. Yamamoto et al., ETNA 44 (2015), 306–326). It does not matter how far R is from the triangular
-factor of A: any R⁻¹ that makes Q well conditioned will do, and QᴴQ, which is there, tells.
+With AᴴA = RᴴR the columns of Q = A R⁻¹ are orthonormal up to an error of eps·κ². A second Gram
+matrix corrects that: A⁺ = R⁻¹ (QᴴQ)⁻¹ Qᴴ (CholeskyQR2: T. Fukaya et al., ScalA 2014; Y. Yamamoto et
+al., ETNA 44 (2015), 306–326). R need not be close to the triangular factor of A: any R⁻¹ that makes
+Q well conditioned will do, and QᴴQ shows whether it does.
 
-QᴴQ = I + E needs no factorization: (I − E)(I + E²)(I + E⁴) is its inverse but for a factor I − E⁸.
+QᴴQ = I + E needs no factorization: (I − E)(I + E²)(I + E⁴) is its inverse up to a factor I − E⁸.
 
-Correcting (AᴴA)⁻¹Aᴴ by powers of I − Y A instead does not do: that cannot see an error of Y that
-is orthogonal to the range of A, and A Y is then Hermitian to eps·κ² only.
+Correcting Y = (AᴴA)⁻¹Aᴴ by powers of I − Y A does not work: it cannot see an error of Y that is
+orthogonal to the range of A, and A Y is then Hermitian to eps·κ² only.
 
 **Certificate.** For T = R⁻¹, σₙ(A) ≥ σₙ(Q)/‖T‖ (the lemma of `_normal_equations.py`), and
-‖E‖_F ≤ 1/2 gives σₙ(Q)² ≥ 1/2. Q is computed to N·eps·‖A‖_F‖T‖_F, which changes A⁺ by so much
-beside its norm, and σₙ(Q) by less than 1/5: so σₙ ≥ 1/(2‖T‖_F). X = T (I − E)(I + E²)(I + E⁴) Qᴴ
-has X A = T (I − E⁸) T⁻¹, so X is wrong by 2‖E‖⁸ beside its norm and X A − I is ‖E‖⁸ at most 2κ
-times: ‖E‖_F⁸ ≤ N·eps, which is less than 1/2, keeps both within the promise.
+‖E‖_F ≤ 1/2 gives σₙ(Q)² ≥ 1/2. The error of Q is N·eps·‖A‖_F‖T‖_F. It changes A⁺ by as much,
+relative to its norm, and σₙ(Q) by less than 1/5: so σₙ ≥ 1/(2‖T‖_F). X = T (I − E)(I + E²)(I + E⁴)
+Qᴴ has X A = T (I − E⁸) T⁻¹. So the relative error of X is 2‖E‖⁸, and ‖X A − I‖ ≤ 2κ‖E‖⁸. Both are
+within the promise if ‖E‖_F⁸ ≤ N·eps, which is less than 1/2.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def cholesky_qr(p: Problem) -> Proposal:
 
 
 def times_inverse(lib: Adapter, x: Array, e: Array, size: Any, eps: float) -> Array:
-    """Return X (I + E)⁻¹ but for a factor of I − E⁸: X (I − E)(I + E²)(I + E⁴).
+    """Return X (I + E)⁻¹ up to a factor I − E⁸: X (I − E)(I + E²)(I + E⁴).
 
-    Where ‖E‖_F is a number, factors that are I to rounding are left out.
+    If ‖E‖_F is a Python number, factors that equal I to rounding are left out.
     """
     dot = lib.matmul
     known = size if isinstance(size, float) else math.inf
@@ -62,5 +62,5 @@ def times_inverse(lib: Adapter, x: Array, e: Array, size: Any, eps: float) -> Ar
 
 
 def nearly_inverted(size: Any, n: int, eps: float) -> Any:
-    """Tell whether `times_inverse` is right to N·eps, of an E of this norm and N columns."""
+    """Tell whether `times_inverse` is accurate to N·eps, for N columns and ‖E‖_F = size."""
     return size <= (n * eps) ** 0.125

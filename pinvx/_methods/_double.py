@@ -1,18 +1,17 @@
 """A⁺ of a matrix in single precision, from AᴴA in double precision.
 
-AᴴA squares the condition number, and twice the digits have room for it. At full rank its Cholesky
-factor serves, and otherwise its eigenvectors do.
+AᴴA squares the condition number, and twice the digits have room for that. At full rank its Cholesky
+factor is used, otherwise its eigenvectors.
 
-**Certificate.** Rounding moves the squares of the singular values by δ = e·‖AᴴA‖_F at most,
-e = (8√M + N)·eps₆₄ (see `normal_equations`), and A⁺ by δ/σ² beside its norm. All that is asked is
-2δ ≤ σ² for the σ that decides, which is the cutoff, or σₙ where nothing is dropped. Then, with
-u = max(M, N)·eps₃₂,
+**Certificate.** Rounding moves the squared singular values by at most δ = e·‖AᴴA‖_F, e = (8√M +
+N)·eps₆₄ (see `normal_equations`), and A⁺ by δ/σ² relative to its norm. The certificate is 2δ ≤ σ²,
+where σ is the cutoff, or σₙ if nothing is dropped. Then, with u = max(M, N)·eps₃₂,
 
     2δ ≤ σ·√(2δ) ≤ σ·σ₁·√(2e√N) ≤ u·σ₁·σ,    since 2√N·(8√M + N) ≤ 64·M² for M ≥ N,
 
-so that σ moves by δ/σ ≤ u·σ₁/2, and A⁺ by u·κ/2 beside its norm. A singular value decomposition in
-single precision moves them by u·σ₁ and u·κ: this is as good, at every rank and with σ anywhere
-beside the cutoff.
+so that σ moves by δ/σ ≤ u·σ₁/2, and A⁺ by u·κ/2 relative to its norm. An SVD in single precision
+moves them by u·σ₁ and u·κ: this method is as good, at every rank and however close σ is to the
+cutoff.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ from ._svd import number_of
 def double_cholesky(p: Problem) -> Proposal:
     """Propose W = R⁻¹ and Z = A R⁻¹, at full rank.
 
-    With 2δ ≤ σₙ²/2 for σₙ² ≥ 1/‖R⁻¹‖_F² as computed, that of A is at least half as large.
+    If the computed σₙ² ≥ 1/‖R⁻¹‖_F² satisfies 2δ ≤ σₙ²/2, that of A is at least half as large.
     """
     q = p.in_double
-    # κ ≥ 1/rtol for every matrix: none has full rank.
+    # κ ≥ 1/rtol for every matrix: skip R⁻¹.
     if q.one and isinstance(q.rtol, float) and none_below(q.lib, q.least_condition * q.rtol, 1.0):
         return REFUSED
     norm_w = q.norm_r_inverse * q.norm_r_inverse
@@ -51,8 +50,8 @@ def double_cholesky(p: Problem) -> Proposal:
 def double_eigenvectors(p: Problem) -> Proposal:
     """Propose W = V Σ⁺ and Z = A V Σ⁺, at every rank.
 
-    Of one matrix W and Z have as many columns as its rank; of a batch N, of which those that do not
-    count are zero.
+    For one matrix W and Z have as many columns as its rank. For a batch they have N, with zeros for
+    the singular values that do not count.
     """
     q = p.in_double
     lib, xp, n = q.lib, q.lib.xp, q.n

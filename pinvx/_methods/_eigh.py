@@ -16,7 +16,7 @@ from ._svd import empty, number_of
 
 
 def eigh(p: Problem) -> Proposal:
-    """Accept every matrix that is exactly Hermitian, as `from_lower_triangle` makes it."""
+    """Accept every matrix; it is exactly Hermitian, as `from_lower_triangle` makes it."""
 
     def answer() -> Factor:
         lib, xp, a = p.lib, p.lib.xp, p.c
@@ -36,10 +36,9 @@ def eigh(p: Problem) -> Proposal:
 def from_lower_triangle(lib: Adapter, a: Array) -> Array:
     """Return the Hermitian matrix with the lower triangle of `a`, shape (..., N, N).
 
-    The libraries differ: LAPACK reads one triangle, JAX averages the two. The upper triangle is
-    never read here, so NaN or uninitialized memory may stand there; nor are imaginary parts on
-    the diagonal. It is made of differentiable operations, so a gradient reaches the lower
-    triangle alone.
+    The libraries differ: LAPACK reads one triangle, JAX averages the two. Here the upper triangle
+    is never read, so it may hold NaN or uninitialized memory; imaginary parts on the diagonal are
+    ignored, too. All operations are differentiable, so a gradient reaches the lower triangle alone.
     """
     xp = lib.xp
     strict = xp.tril(a, k=-1)

@@ -1,15 +1,15 @@
 """A⁻¹b of a square matrix by Gaussian elimination.
 
-Elimination costs 2/3·N³ operations, an inverse three times as many, and the singular value
-decomposition more than thirty times. Eight columns are solved along with b whose solutions tell how
-large A⁻¹ is, and what is left of all columns tells how much elimination has lost.
+Elimination costs 2/3·N³ operations, an inverse three times as many, and the SVD more than thirty
+times. Eight more columns are solved along with b. Their solutions estimate ‖A⁻¹‖, and the residuals
+of all columns show how much accuracy elimination has lost.
 
 **Certificate.** With R = B − A Y for the columns of B, each y solves (A + ΔA)y = b exactly for some
-‖ΔA‖ = ‖r‖/‖y‖ (J. L. Rigal, J. Gaches, J. ACM 14 (1967), 543–548), so that its error is at most
-‖A⁻¹‖‖r‖, and ‖r‖ ≤ 8·√N·eps·‖A‖_F‖y‖ makes that 8·N·eps·κ‖y‖. σₙ ≥ 1/‖A⁻¹‖_F must exceed the
-cutoff twice, for what rounding does to Y.
+‖ΔA‖ = ‖r‖/‖y‖ (J. L. Rigal, J. Gaches, J. ACM 14 (1967), 543–548). So its error is at most
+‖A⁻¹‖‖r‖, and ‖r‖ ≤ 8·√N·eps·‖A‖_F‖y‖ makes that 8·N·eps·κ‖y‖. σₙ ≥ 1/‖A⁻¹‖_F must be at least twice
+the cutoff, because of rounding in Y.
 
-‖A⁻¹‖_F is estimated.
+‖A⁻¹‖_F is estimated (`_estimate.py`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ._proposal import REFUSED, Proposal
 
 
 def in_vain(p: Problem) -> bool:
-    """Tell whether no matrix of this shape can be accepted, since ‖A‖_F‖A⁻¹‖_F is at least N.
+    """Tell whether no matrix of this shape can be accepted, since ‖A‖_F‖A⁻¹‖_F ≥ N.
 
-    So it is in single precision from some hundred columns on: what is estimated has a safety.
+    Because of the safety factor, this is so in single precision from 363 columns on.
     """
     return bool(p.n * SAFETY * (4.0 * p.n * p.eps) >= 1.0)
 

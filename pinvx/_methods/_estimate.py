@@ -1,18 +1,18 @@
-"""How large a matrix is that is known by its products alone: an estimate from eight vectors.
+"""The norm of a matrix E that is known only by its products, estimated from eight vectors.
 
-For a random v of unit variance E‖Ev‖² = ‖E‖_F². The absolute values of the vectors are fixed, and
-their signs come from the digits of a matrix at hand: the same input gives the same result, and a
-matrix that hides from its own signs would have to be found by chance. How small can √(Σ‖Ev‖²/8) be
-beside ‖E‖_F?
+For a random v of unit variance the mean of ‖Ev‖² is ‖E‖_F². The absolute values of the vectors are
+fixed, and their signs come from the digits of a given matrix, such as A. So the same input gives
+the same result, and only chance finds a matrix that hides from its own signs. How small can
+√(Σ‖Ev‖²/8) be relative to ‖E‖_F?
 
-- Where a row of E is a single column, or the sum or difference of two (what a Gram matrix of nearly
-  equal columns hides): at least 1/40 for up to 4096 columns, whatever the signs, and less than 1/16
-  for 71 pairs of 8 million and one choice of signs in 128 (every pair was computed).
-- Where its rows are spread over many columns: less than 1/16 only if eight numbers that are nearly
-  Gaussian are all that small. That is χ²₈ < 8/256, a chance of 2·10⁻⁹.
+- If each row of E has one entry, or two equal or opposite ones (what the Gram matrix of nearly
+  equal columns hides): at least 1/40 for up to 4096 columns, whatever the signs; less than 1/16 for
+  71 of 8 million pairs, and there for one choice of signs in 128 (every pair was computed).
+- If its rows are spread over many columns: less than 1/16 only if eight nearly Gaussian numbers are
+  all that small. That is χ²₈ < 8/256, with probability 2·10⁻⁹.
 
-So `SAFETY` times the estimate, with the factor of two that each certificate has to spare, is an
-upper bound beyond reasonable doubt.
+So `SAFETY` times the estimate is an upper bound beyond reasonable doubt; each certificate has
+another factor of two to spare.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .._typing import Array
 VECTORS = 8
 SAFETY = 16.0
 
-# Irregular frequencies, one a vector: cos(i²·√prime) has no pattern in i (Weyl).
+# Irregular frequencies, one per vector: cos(i²·√prime) has no pattern in i (Weyl).
 _PRIMES = 2, 3, 5, 7, 11, 13, 17, 19
 
 
@@ -48,7 +48,7 @@ def vectors(p: Problem, key: Array, size: Any) -> Array:
     if p.known.is_complex:
         mixed = xp.real(mixed) + xp.imag(mixed)
     size = size[..., None, None] if not isinstance(size, float) else size or 1.0
-    # What stands in the last half of the digits decides.
+    # The last half of the digits decides the signs.
     return v * xp.sign(xp.cos(mixed / (size * math.sqrt(p.eps))))
 
 
@@ -70,7 +70,7 @@ def _fixed(p: Problem) -> Array:
     return v
 
 
-# The latest: for a small matrix they cost more to make than all the rest.
+# A cache: for a small matrix the vectors cost more to make than all the rest.
 _KEPT: dict[Any, Array] = {}
 
 

@@ -1,10 +1,9 @@
 """A⁺ of a square matrix: its inverse by Gaussian elimination.
 
-The inverse costs 2N³ operations; the singular value decomposition more than 20N³. What elimination
-loses grows with N and shows up in E = I − W A, and too much of it is refused. Of a large matrix
-that is well conditioned one step of Newton's iteration, W + E W, makes as accurate an inverse as
-any (G. Schulz, ZAMM 13 (1933), 57–59). Its rounding errors leave A W − I of eps·κ², so it is not
-for the others.
+The inverse costs 2N³ operations, the SVD more than 20N³. The error of elimination grows with N and
+shows in E = I − W A; too large an E is refused. For a large, well-conditioned matrix one step of
+Newton's iteration, W + E W, gives a fully accurate inverse (G. Schulz, ZAMM 13 (1933), 57–59). Its
+rounding errors leave ‖A W − I‖ ≈ eps·κ², so other matrices do not take the step.
 
 **Certificate.** With ‖E‖ < 1/2 every singular value is at least 1/(2‖W‖): for a unit vector v,
 1 = ‖v‖ ≤ ‖W A v‖ + ‖E v‖ ≤ ‖W‖‖A v‖ + 1/2. If that exceeds max(atol, rtol·‖A‖), nothing is
@@ -24,7 +23,7 @@ from ._proposal import REFUSED, Proposal
 
 # Up to this many columns E is formed; beyond, its norm is estimated.
 EXACT = 128
-# From here on elimination loses visibly more than the decomposition.
+# From this many columns on, elimination is visibly less accurate than the SVD.
 LARGE = 512
 
 
@@ -52,7 +51,7 @@ def inverts(p: Problem, w: Array, norm_w: Any) -> Any:
         v = vectors(p, p.c, p.norm)
         e, safety = estimate(p, v - dot(w, dot(p.c, v))), SAFETY
     kappa = p.norm * norm_w
-    # ‖E‖ < 1/4 as computed, and less than 1/4 for rounding in the product.
+    # ‖E‖ < 1/4 as computed, plus less than 1/4 for rounding in the product.
     sound = (e * (4.0 * safety) < 1.0) & (kappa * (4.0 * n * eps) < 1.0)
     accurate = e <= kappa * (8.0 * eps)
     return sound & accurate & less(kappa, 2.0 * p.rtol) & less(norm_w, 2.0 * p.atol)

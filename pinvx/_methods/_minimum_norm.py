@@ -1,7 +1,7 @@
-"""x = A⁺b by the library's own least squares, where it shows which singular values it counted.
+"""x = A⁺b by the library's own least squares, if it returns its singular values.
 
-LAPACK's `gelsd` applies the orthogonal matrices of the singular value decomposition to b and never
-forms them. It decides nothing here: the rank it took has to follow from its singular values.
+LAPACK's `gelsd` applies the orthogonal factors of the SVD to b and never forms them. The rank that
+it used is accepted only if it follows from its singular values by pinvx's cutoff.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def minimum_norm(p: Problem) -> Proposal:
 
 
 def solution(lib: Adapter, a: Array, b: Array, rtol: Any, atol: Any) -> Solution | None:
-    """Return A⁺b by the library's own least squares, or None where that is of no use."""
+    """Return A⁺b by the library's own least squares, or None if that cannot be used."""
     if not isinstance(rtol, float) or not 0.0 < rtol < 1.0:
         return None
     if not isinstance(atol, float) or atol != 0.0 or 0 in a.shape or 0 in b.shape:

@@ -1,13 +1,13 @@
 """A⁺ and A⁺b of a tall matrix from the normal equations: matrix products, and little else.
 
-G = AᴴA = RᴴR squares the condition number: A⁺ = R⁻¹R⁻ᴴAᴴ has an error of eps·κ², where other
-methods have eps·κ. So `normal_equations` is for matrices whose κ² is no more than their size, as
-those of most data are.
+G = AᴴA = RᴴR squares the condition number: the error of A⁺ = R⁻¹R⁻ᴴAᴴ is eps·κ², that of other
+methods eps·κ. So `normal_equations` is for matrices whose κ² is at most of the order of their size,
+as for most data.
 
-A solution can be corrected: x + R⁻¹R⁻ᴴAᴴ(b − A x) multiplies the error of x by eps·κ², and one to
-three times of that are enough up to κ of about 10⁷ in float64 (Å. Björck, Linear Algebra Appl.
-88/89 (1987), 31–48). A product with A costs 2MN operations, and AᴴA costs N times as many: so does
-`corrected`. Of a wide matrix C = Aᴴ, and x = C R⁻¹R⁻ᴴb is corrected in the same way.
+A solution can be corrected: x + R⁻¹R⁻ᴴAᴴ(b − A x) multiplies the error of x by eps·κ². One to three
+corrections are enough up to κ of about 10⁷ in float64 (Å. Björck, Linear Algebra Appl. 88/89
+(1987), 31–48). A product with A costs 2MN operations, and AᴴA costs N times as many: beside it,
+corrections cost little. For a wide matrix C = Aᴴ, and x = C R⁻¹R⁻ᴴb is corrected in the same way.
 
 **Certificates.** They rest on one lemma: for a nonsingular T and Q = A T, σₙ(A) ≥ σₙ(Q)/‖T‖, since
 for a unit vector v and u = T⁻¹v, ‖A v‖ = ‖Q u‖ ≥ σₙ(Q)‖u‖ ≥ σₙ(Q)/‖T‖. If that exceeds the cutoff,
@@ -28,11 +28,11 @@ from ._proposal import REFUSED, Proposal
 def normal_equations(p: Problem) -> Proposal:
     """Propose W = (AᴴA)⁻¹ and Z = A.
 
-    With κ̂ = ‖G‖_F‖W‖_F, between κ² and N·κ², the error of W Aᴴ is about eps·κ², and κ̂ ≤ 16·N keeps
-    it beside that of the decomposition. Rounding in G, taken as random (N. J. Higham, T. Mary,
-    SIAM J. Sci. Comput. 41 (2019), A2815–A2835: √M terms add up and not M), and in its Cholesky
-    factor changes σₙ² by (8√M + N)·eps·‖G‖_F at most; where that is below 1/(4‖W‖_F), the lemma
-    with T Tᴴ = W gives σₙ² ≥ 1/(2‖W‖_F).
+    κ̂ = ‖G‖_F‖W‖_F is between κ² and N·κ². The error of W Aᴴ is about eps·κ², and κ̂ ≤ 16·N keeps
+    it close to that of the SVD. Rounding in G and in its Cholesky factor changes σₙ² by at most
+    (8√M + N)·eps·‖G‖_F, if errors in G are random: √M of them add up, not M (N. J. Higham, T. Mary,
+    SIAM J. Sci. Comput. 41 (2019), A2815–A2835). If that is below 1/(4‖W‖_F), the lemma with T Tᴴ =
+    W gives σₙ² ≥ 1/(2‖W‖_F).
     """
     lib, limit = p.lib, min(16.0 * p.n, 0.25 / _rounding(p))
     least = p.least_condition
@@ -52,9 +52,9 @@ def normal_equations(p: Problem) -> Proposal:
 def corrected_once(p: Problem) -> Proposal:
     """Propose W = R⁻¹ for solutions that are corrected once.
 
-    κ̂² = ‖G‖_F‖R⁻¹‖_F² is between κ² and N²κ². Rounding in G and in its Cholesky factor is
-    δ = (8√M + N)·eps·κ̂² beside it. As much of the error is left by a correction, and
-    δ² ≤ 8·eps·κ̂ is within the promise; while δ ≤ 1/4, σₙ² ≥ 1/(2‖R⁻¹‖_F²).
+    κ̂² = ‖G‖_F‖R⁻¹‖_F² is between κ² and N²κ². The relative error of G and its Cholesky factor is
+    at most δ = (8√M + N)·eps·κ̂². A correction multiplies the error of x by δ, and δ² ≤ 8·eps·κ̂ is
+    within the promise. If δ ≤ 1/4, σₙ² ≥ 1/(2‖R⁻¹‖_F²).
     """
     norm_w = p.norm_r_inverse * p.norm_r_inverse
     kappa2 = p.norm_gram * norm_w
@@ -67,8 +67,8 @@ def corrected_once(p: Problem) -> Proposal:
 def corrected(p: Problem) -> Proposal:
     """Propose W = R⁻¹ for solutions that are corrected as often as they need, up to three times.
 
-    What a correction leaves of an error is E = I − QᴴQ times it, Q = A R⁻¹. Its norm is estimated,
-    without forming Q, and d = 16 times that bounds it: d³ or d⁴ ≤ 8·eps·κ̂ is within the promise.
+    A correction multiplies the error by E = I − QᴴQ, Q = A R⁻¹. ‖E‖ is estimated without forming Q,
+    and d, 16 times the estimate, bounds it: d³ or d⁴ ≤ 8·eps·κ̂ is within the promise.
     ‖E‖ ≤ 1/4 gives σₙ(Q)² ≥ 3/4; rounding in the estimate itself, N^1.25·eps·κ̂, is less than 1/5;
     so the lemma gives σₙ ≥ 1/(2‖R⁻¹‖_F).
     """
@@ -89,13 +89,13 @@ def corrected(p: Problem) -> Proposal:
     if p.readable and lib.all(twice):
         return Proposal(True, lambda: Factor(t, None, n, steps=2))
     thrice = twice | (sound & _left_after(3, d, kappa2, eps))
-    if p.wanted == "kept":  # other methods keep another form, and a batch has one
+    if p.wanted == "kept":  # a batch has one form, and other methods keep another
         thrice = lib.all(thrice)
     return Proposal(thrice, lambda: Factor(t, None, n, steps=3))
 
 
 def _rounding(p: Problem) -> float:
-    """Return what rounding makes of a number in G and its Cholesky factor, beside ‖G‖_F."""
+    """Return the rounding error of G and its Cholesky factor, relative to ‖G‖_F."""
     return float(8.0 * math.sqrt(p.m) + p.n) * p.eps
 
 

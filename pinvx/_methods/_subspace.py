@@ -1,17 +1,17 @@
 """A⁺ of a rank-deficient matrix: eigenvectors of AᴴA, and one step of subspace iteration.
 
-The eigenvectors of AᴴA show the row space of A to eps·κ² only. But U = A V Σ⁻¹, one step of
-subspace iteration, has the range of A but for eps·κ, and with H = (UᴴU)⁻¹Uᴴ A the norm of A − U H
-tells. It bounds the first singular value that does not count (U H has rank r) and the error, since
-A⁺ and (U H)⁺ = H⁺(UᴴU)⁻¹Uᴴ are pseudoinverses of two matrices of rank r that differ by no more
-than twice as much (P.-Å. Wedin, BIT 13 (1973), 217–232). Matrix products, and one N×N eigenvalue
-problem, instead of a singular value decomposition of A.
+The eigenvectors of AᴴA give the row space of A to eps·κ² only. But U = A V Σ⁻¹, one step of
+subspace iteration, spans the range of A to eps·κ, and with H = (UᴴU)⁻¹Uᴴ A the norm of A − U H
+shows it. This norm bounds the first singular value that does not count, since U H has rank r. It
+also bounds the error: A⁺ and (U H)⁺ = H⁺(UᴴU)⁻¹Uᴴ are pseudoinverses of two matrices of rank r that
+differ by at most twice as much (P.-Å. Wedin, BIT 13 (1973), 217–232). The cost is matrix products
+and one N×N eigenvalue problem, instead of an SVD of A.
 
 **Certificate.** H = Σ K. σᵣ(A) ≥ σᵣ(U H) − ‖A − U H‖, and σᵣ(U H) ≥ σᵣ(U) σᵣ(Σ) σᵣ(K), where the
 squares of the first and the last are at least 1/2, since U and K are nearly orthonormal.
-σᵣ₊₁(A) ≤ ‖A − U H‖ (Eckart & Young 1936). The largest eigenvalue is σ₁² but for one in a hundred.
-‖A − U H‖_F is computed and not estimated: two columns of A that are nearly equal leave a
-difference in two places, which few vectors would see.
+σᵣ₊₁(A) ≤ ‖A − U H‖ (Eckart & Young 1936). The largest eigenvalue is σ₁² to one percent. ‖A − U H‖_F
+is computed, not estimated: two nearly equal columns of A leave a difference in two entries, which
+few vectors would see.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from ._svd import number_of
 def subspace(p: Problem) -> Proposal:
     """Propose W = H⁺(UᴴU)⁻¹ and Z = U.
 
-    Of one matrix W and Z have as many columns as its rank; of a batch N, of which those that do not
-    count are zero.
+    For one matrix W and Z have as many columns as its rank. For a batch they have N, with zeros for
+    the singular values that do not count.
     """
     lib, xp, h, dot = p.lib, p.lib.xp, p.lib.adjoint, p.lib.matmul
     a, n, eps = p.c, p.n, p.eps
     eigenvalues, v = eigh(lib, p.gram)
     largest = eigenvalues[..., -1]
-    # What rounding in AᴴA can make of an eigenvalue that is zero, see `normal_equations`.
+    # Rounding in AᴴA turns zero into at most this, see `normal_equations`.
     keep = eigenvalues > (4.0 * (8.0 * math.sqrt(p.m) + n) * eps) * largest[..., None]
     rank: Any = number_of(lib, keep)
     if p.one:
@@ -48,7 +48,7 @@ def subspace(p: Problem) -> Proposal:
     sigma = xp.sqrt(xp.where(keep, eigenvalues, xp.ones_like(eigenvalues)))
     mask = xp.astype(keep, sigma.dtype)
     u = dot(a, v * (mask / sigma)[..., None, :])
-    # Where U and K have columns and rows of zeros, their Gram matrices get ones instead.
+    # Where U has zero columns and K zero rows, their Gram matrices get ones on the diagonal.
     rest = identity(lib, v) * (1.0 - mask)[..., None, :]
     one = identity(lib, v)
     e_u = lib.gramian(u) + rest - one

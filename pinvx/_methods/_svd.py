@@ -1,4 +1,4 @@
-"""A⁺ from the singular value decomposition: right for every matrix, and slow.
+"""A⁺ from the singular value decomposition (SVD): right for every matrix, and slow.
 
 A = U Σ Vᴴ, A⁺ = V Σ⁺ Uᴴ (Golub & Van Loan, Matrix Computations, 4th ed., §5.5.2).
 """
@@ -24,7 +24,7 @@ def svd(p: Problem) -> Proposal:
 
 
 def svd_factor(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
-    """Factorize A, which is finite and of ordinary size.
+    """Factorize A, which is finite and of ordinary scale.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ def svd_factor(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
         rank = how_many(sigma, max(atol, rtol * sigma[0]))
         if rank == len(sigma):
             return Factor(w / s, u, rank, s, steps=0)
-        if sigma[0] == sigma[0]:  # no NaN, which stands for a failure
+        if sigma[0] == sigma[0]:  # NaN if the SVD failed
             return Factor(w[:, :rank] / s[:rank], u[:, :rank], rank, s, steps=0)
     xp = lib.xp
     keep = counted(lib, s, s[..., 0], rtol, atol)
     one = xp.ones_like(s)
-    inverse = xp.where(keep, one / xp.where(keep, s, one), s - s)  # NaN where it failed
+    inverse = xp.where(keep, one / xp.where(keep, s, one), s - s)  # NaN where the SVD failed
     return Factor(w * inverse[..., None, :], u, number_of(lib, keep), s, steps=0)
 
 
@@ -69,14 +69,14 @@ def _of_library(lib: Adapter, a: Array) -> tuple[Array, ...] | None:
 
 
 def number_of(lib: Adapter, keep: Array) -> Array:
-    """Return how many of the last dimension are true."""
+    """Count the true entries along the last dimension."""
     return lib.xp.sum(lib.xp.astype(keep, lib.xp.asarray(0).dtype), axis=-1)
 
 
 def empty(lib: Adapter, a: Array) -> Factor:
     """Return the factor of A with min(M, N) = 0: rank 0, A⁺ = 0ᵀ.
 
-    No library agrees with another on what its decompositions do here, so none is called.
+    Libraries disagree about decompositions of empty matrices, so none is called.
     """
     xp = lib.xp
     batch, (m, n) = tuple(a.shape[:-2]), a.shape[-2:]

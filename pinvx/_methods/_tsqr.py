@@ -1,8 +1,8 @@
-"""The singular value decomposition of a tall matrix from blocks of its rows.
+"""The SVD of a tall matrix from blocks of its rows.
 
-A QR decomposition of each block, one of the stacked triangles, and the singular value decomposition
-of the last triangle (J. Demmel et al., SIAM J. Sci. Comput. 34 (2012), A206–A239). Where the blocks
-lie on several devices, nothing but N×N matrices travels.
+It takes a QR decomposition of each block, another of the stacked triangles, and the SVD of the last
+triangle (J. Demmel et al., SIAM J. Sci. Comput. 34 (2012), A206–A239). If the blocks are on several
+devices, only N×N matrices travel.
 """
 
 from __future__ import annotations
