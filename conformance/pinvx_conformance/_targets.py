@@ -20,6 +20,7 @@ OF_PINVX = {
     "any number": "NumPy scalars and huge integers as tolerances are pinvx's own promise",
     "messages": "the wording of messages is judged for pinvx alone",
     "cutoff warning": "this warning is pinvx's own",
+    "quiet": "that no value makes a noise is pinvx's own promise",
 }
 
 
@@ -125,8 +126,8 @@ def _pinvx(name: str) -> Target:
 
     lib = library(name)
 
-    def lstsq(a: Any, b: Any, **options: Any) -> Solved:
-        return Solved(*pinvx.lstsq(a, b, **options))
+    def lstsq(a: Any, b: Any, *rtol: Any, **options: Any) -> Solved:
+        return Solved(*pinvx.lstsq(a, b, *rtol, **options))
 
     return Target(
         name=f"pinvx@{name}",

@@ -1,26 +1,27 @@
 """Implementations that are wrong, each in one way, and the promise that each one breaks."""
 
 import itertools
+import os
+import time
+import warnings
 
-import array_api_strict
 import numpy as np
 import right
-import torch
 from pinvx_conformance import Target
 from pinvx_conformance._libraries import library
 
 WRONG = {}
 NOT_CLAIMED = (
     "method", "rcond", "singular_values", "residuals cotangent", "lstsq rtol", "lstsq atol",
-    "lstsq method", "positional rtol", "any number", "cutoff warning",
+    "lstsq method", "positional rtol", "any number", "cutoff warning", "quiet",
 )  # fmt: skip
 
 
-def wrong(promise, *, kind="pinv", namespace="numpy", lacks=(), check=None):
+def wrong(promise, *, kind="pinv", namespace="numpy", lacks=(), claims=(), check=None):
     """Register a wrong implementation, and the promise (and check) that it breaks."""
 
     def register(function):
-        declared = dict.fromkeys((*lacks, *NOT_CLAIMED), "not its subject")
+        declared = {k: "not its subject" for k in (*lacks, *NOT_CLAIMED) if k not in claims}
         functions = {"pinv": right.pinv, "lstsq": right.lstsq} if namespace == "numpy" else {}
         functions[kind] = function
         target = Target(function.__name__, library(namespace), declared=declared, **functions)
@@ -41,14 +42,6 @@ def modifies_its_input(a, **options):
     if a.flags.writeable:
         a *= 2
     return x
-
-
-@wrong(
-    "P1", namespace="array_api_strict", lacks=("rtol", "atol", "hermitian", "return_rank", "out")
-)
-def leaves_the_device(a):
-    x = np.linalg.pinv(np.asarray(a.to_device(array_api_strict.Device("CPU_DEVICE"))))
-    return array_api_strict.asarray(x)
 
 
 @wrong("P1", check="P1-out")
@@ -360,50 +353,67 @@ def swallows_options(a, **options):
     return plain(a, **options)
 
 
-NO_OPTIONS = ("rtol", "atol", "hermitian", "return_rank", "out", "half", "integers", "host reads")
+@wrong("P11", check="P11-one_matrix")
+def never_returns(a, **options):
+    """As LAPACK does for some infinities."""
+    while a.dtype.kind == "f" and np.any(np.isinf(a)):
+        time.sleep(0.01)
+    return plain(a, **options)
 
 
-class MissingTerm(torch.autograd.Function):
-    """The Golub–Pereyra gradient without the term that a deficient column space needs."""
-
-    @staticmethod
-    def forward(ctx, a):
-        x = torch.linalg.pinv(a)
-        ctx.save_for_backward(a, x)
-        return x
-
-    @staticmethod
-    def backward(ctx, g):
-        a, x = ctx.saved_tensors
-        xh, gh = x.mH, g.mH
-        return -xh @ g @ xh + (gh - a @ (x @ gh)) @ x @ xh
+@wrong("P20", check="P20-no_value_makes_a_noise", claims=("quiet",))
+def warns_of_a_nan(a, **options):
+    if not np.all(np.isfinite(a)):
+        warnings.warn("the matrix is not finite", RuntimeWarning, stacklevel=2)
+    return plain(a, **options)
 
 
-@wrong(
-    "P13", namespace="torch", lacks=(*NO_OPTIONS, "jvp", "second order"), check="P13-reverse_mode"
-)
-def gradient_without_the_third_term(a):
-    return MissingTerm.apply(a)
+@wrong("P20", check="P20-no_value_makes_a_noise", claims=("quiet",))
+def squares_overflow(a, **options):
+    x = plain(a, **options)
+    np.sum(a * a)
+    return x
 
 
-@wrong("P13", namespace="torch", lacks=(*NO_OPTIONS, "jvp"), check="P13-reverse_mode")
-def gradient_through_the_svd(a):
-    u, s, vh = torch.linalg.svd(a, full_matrices=False)
-    keep = s > max(a.shape[-2:]) * torch.finfo(a.dtype).eps * s[..., :1]
-    inverse = torch.where(keep, 1 / torch.where(keep, s, 1), 0)
-    return (vh.mH * inverse[..., None, :]) @ u.mH
+@wrong("P20", kind="lstsq", check="P20-no_value_makes_a_noise", claims=("quiet",))
+def prints_where_there_is_no_column(a, b, **options):
+    """As LAPACK does, below Python."""
+    if b.shape[-1] == 0:
+        os.write(1, b" ** On entry to DLALSD parameter number  3 had an illegal value\n")
+    return right.lstsq(a, b, **options)
 
 
-@wrong(
-    "P13",
-    namespace="torch",
-    lacks=(*NO_OPTIONS, "jvp", "second order"),
-    check="P13-no_long_projector",
-)
-def a_long_projector(a):
-    return torch.linalg.pinv(a)
+LONG = ("cutoff warning", "lstsq rtol")
 
 
-@wrong("P14", namespace="torch", lacks=NO_OPTIONS)
-def leaves_the_graph(a):
-    return torch.linalg.pinv(a) if a.sum().item() != 0 else torch.zeros_like(a.mT)
+@wrong("P20", check="P20-cutoff_warning", claims=LONG)
+def never_warns_of_the_cutoff(a, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return plain(a, **options)
+
+
+@wrong("P20", check="P20-cutoff_warning", claims=LONG)
+def warns_of_the_cutoff_with_a_tolerance_too(a, **options):
+    if max(a.shape[-2:]) * np.finfo(np.float32).eps > 0.01 and a.dtype == "float32":
+        warnings.warn("Hint: pass rtol", right.CutoffWarning, stacklevel=2)
+        options.setdefault("rtol", 1e-2)
+    return plain(a, **options)
+
+
+@wrong("P20", check="P20-cutoff_warning", claims=LONG)
+def warns_of_rows_alone(a, **options):
+    with warnings.catch_warnings():
+        if a.shape[-1] > a.shape[-2]:
+            warnings.simplefilter("ignore")
+        return plain(a, **options)
+
+
+@wrong("P4", check="P4-rtol_without_its_name", claims=("positional rtol",))
+def takes_a_second_argument_for_atol(a, atol=None, **options):
+    return plain(a, atol=atol, **options)
+
+
+@wrong("P4", check="P4-any_number", claims=("any number",))
+def takes_a_large_integer_for_none(a, *, rtol=None, **options):
+    return plain(a, rtol=rtol if not isinstance(rtol, int) else None, **options)

@@ -114,6 +114,11 @@ def _poisoned(target: Target, level: str) -> Iterator[Case]:
                     m.poisoned(m.spectrum(*shape, kappa=10.0, field=field), value, 2, 1), dtype
                 )
     yield Case(m.poisoned(m.integers(1, 1), "nan"))
+    # LAPACK's iteration never ends where an infinity stands on the diagonal of a diagonal matrix.
+    for shape in (_gallery.TALL, _gallery.SQUARE):
+        diagonal = m.diagonal((1.0,) * min(shape), *shape)
+        for value, place in (("inf", 0), ("-inf", 3), ("inf", 4)):
+            yield Case(m.poisoned(diagonal, value, place, place))
     for case in _gallery.fast(target, level):
         for value in ("nan", "inf"):
             yield Case(m.poisoned(case.recipe, value, 2, 1), case.dtype)

@@ -32,6 +32,7 @@ def describe(name: str) -> Library:
             "vjp": "CuPy arrays have no automatic differentiation",
             "jvp": "CuPy arrays have no automatic differentiation",
             "transformations": "CuPy has no function transformations",
+            "subnormals": "its kernels flush float32 subnormals",
             "host reads": "CuPy does not count what is read back",
             "errors across devices": "there is one device",
         },
