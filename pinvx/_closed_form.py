@@ -11,7 +11,7 @@ from typing import Any
 from . import _arguments as arguments
 from . import _scale as scale
 from ._adapter import Adapter
-from ._derivative import Pinv, Residuals, Solve, factorized
+from ._derivative import Pinv, Residuals, Solve, factorized, sum_to
 from ._derivative import pinv_jvp as _pinv_jvp
 from ._derivative import pinv_vjp as _pinv_vjp
 from ._methods._eigh import from_lower_triangle
@@ -316,6 +316,10 @@ def _vjp_of_lstsq(
         a_bar, b_bar = a_bar + more[0], b_bar + more[1]  # both are needed
     a_bar = scale.leave(lib, a_bar, None, system.a.finite)
     b_bar = scale.leave(lib, b_bar, None, system.b.finite)
+    if system.a.finite is not None:
+        # b̄ sums over the matrices that share b: one that is not finite spoils it.
+        spoilt = scale.leave(lib, lib.xp.zeros_like(known[2][..., :1, :]), None, system.a.finite)
+        b_bar = b_bar + sum_to(lib, spoilt, (*b_bar.shape[:-2], *spoilt.shape[-2:]))
     reshape = lib.xp.reshape
     return reshape(a_bar, tuple(a.shape)), reshape(b_bar, tuple(b.shape))
 

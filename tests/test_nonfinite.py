@@ -166,6 +166,22 @@ def test_everything_returns_and_says_nothing(name):
     assert not done.stderr
 
 
+def test_the_cotangent_of_b_is_spoilt_by_a_bad_matrix(lib, dtype):
+    """It sums over the matrices that share b."""
+    a = poisoned(CASE, dtype)
+    g = np.ones((len(a), CASE.n, 2)).astype(dtype)
+    one = lib.array(CASE.b(), dtype)
+    _, shared = pinvx.lstsq_vjp(lib.array(a, dtype), one, lib.array(g, dtype))
+    assert np.isnan(lib.numpy(shared)).all()
+    each = lib.array(np.stack([CASE.b()] * len(a)), dtype)
+    _, b_bar = pinvx.lstsq_vjp(lib.array(a, dtype), each, lib.array(g, dtype))
+    assert np.isnan(lib.numpy(b_bar)[:-1]).all()
+    assert np.isfinite(lib.numpy(b_bar)[-1]).all()
+    for bad, g_one in zip(a[:-1], g, strict=False):
+        _, b_bar = pinvx.lstsq_vjp(lib.array(bad, dtype), one, lib.array(g_one, dtype))
+        assert np.isnan(lib.numpy(b_bar)).all()
+
+
 TINY = np.finfo(np.float32).tiny
 
 
