@@ -321,14 +321,24 @@ def _growth(m: int, n: int) -> Any:
 
 @recipe
 def nearly_duplicated(
-    m: int, n: int, *, gap: float = 0.0, field: str = "real", seed: int = 0
+    m: int,
+    n: int,
+    *,
+    gap: float = 0.0,
+    places: tuple[int, ...] = (-1, 0),
+    field: str = "real",
+    seed: int = 0,
 ) -> Entries:
-    """Random integers whose last column is the first one again, but for `gap` times another."""
+    """Random integers, one column of which is the sum of others, but for `gap` times another.
+
+    `places` names that column, and those that are summed: the last one and the first one.
+    """
     stream = Stream(seed)
     re, im = _random(stream, 9, field, m, n)
     other_re, other_im = _random(stream, 9, field, m)
-    re[:, -1] = re[:, 0] + Fraction(gap) * other_re
-    im[:, -1] = im[:, 0] + Fraction(gap) * other_im
+    target, *parts = places
+    re[:, target] = np.sum(re[:, parts], axis=1) + Fraction(gap) * other_re
+    im[:, target] = np.sum(im[:, parts], axis=1) + Fraction(gap) * other_im
     return re, im
 
 

@@ -123,8 +123,8 @@ def ten_times_the_default(a, *, rtol=None, **options):
 
 
 @wrong("P4", check="P4-rtol")
-def counts_at_the_cutoff(a, *, rtol=None, **options):
-    return plain(a, rtol=rtol and rtol * (1 - 1e-12), **options)
+def counts_just_below_the_cutoff(a, *, rtol=None, **options):
+    return plain(a, rtol=rtol and rtol * (1 - 2.0**-36), **options)
 
 
 @wrong("P5")

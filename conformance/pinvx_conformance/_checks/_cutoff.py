@@ -227,7 +227,13 @@ def impossible_tolerances(target: Target, case: Case) -> None:
             expect(False, f"{name}={value} was accepted")
 
 
-@check("P4", needs=("pinv", "lstsq", "positional rtol"), cases=_one_batch)
+def _one_batch_scaled(target: Target, level: str) -> Iterator[Case]:
+    # So that a relative tolerance differs from an absolute one.
+    for case in _one_batch(target, level):
+        yield Case(m.batch(*(m.scaled(item, 4) for item in case.recipe.positional)))
+
+
+@check("P4", needs=("pinv", "lstsq", "positional rtol"), cases=_one_batch_scaled)
 def rtol_without_its_name(target: Target, case: Case) -> None:
     """The relative tolerance may stand behind the arrays: pinv(a, rtol), lstsq(a, b, rtol)."""
     assert target.pinv is not None  # the check needs both
