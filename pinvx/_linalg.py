@@ -129,14 +129,12 @@ def pinv(
 def _pinv(lib: Adapter, rule: Pinv, a: Array, rtol: Any, atol: Any) -> tuple[Array, Any]:
     if rule.hermitian:
         a = from_lower_triangle(lib, a)
-    inside = scale.enter(lib, a)
-    a, steps, finite = inside
+    inside, steps, finite = scale.enter(lib, a)
     if steps is not None:
-        atol = scale.tolerance(lib, atol, a, steps)
-    x, rank = lib.differentiable(rule, a, rtol, atol)
-    if not inside.unchanged:
-        x = scale.leave(lib, x, steps, finite)
-    return x, rank
+        atol = scale.tolerance(lib, atol, inside, steps)
+    x, rank = lib.differentiable(rule, inside, rtol, atol)
+    x = scale.leave(lib, x, steps)
+    return x if finite is None else x + scale.spoilt(lib, finite, a), rank
 
 
 def pinverse(input: Array, rcond: Tolerance = 1e-15) -> Array:  # noqa: A002  # PyTorch's name
@@ -264,6 +262,10 @@ def _lstsq(
         known = scale.finite(lib, a, inside), scale.finite(lib, b, system.b)
         (squares,) = lib.differentiable(Residuals(), *known, x, squares)
         x, squares = system.marked(lib, x, squares)
+        if inside.finite is not None:
+            nan = scale.spoilt(lib, inside.finite, a, b)
+            real = nan if nan.dtype == squares.dtype else lib.xp.real(nan)
+            x, squares = x + nan, squares + real[..., 0, :]
     if rule.singular_values:
         up = None if inside.steps is None else -inside.steps[..., 0]
         s = scale.leave(lib, s, up, None if inside.finite is None else inside.finite[..., 0])

@@ -97,6 +97,18 @@ def leave(
     return x
 
 
+def spoilt(lib: Adapter, finite: Array, a: Array, b: Array | None = None) -> Array:
+    """Return what is added to a result: 0, or NaN where A is not finite, shape (..., 1, 1 or K).
+
+    It is a sum over A and b, so that the derivatives with respect to them are NaN there, too:
+    behind a mask they would be 0, which looks like an answer.
+    """
+    xp = lib.xp
+    zero = leave(lib, xp.zeros_like(a[..., :1, :1]), None, finite)
+    found = xp.sum(zero * a, axis=(-2, -1), keepdims=True)
+    return found if b is None else found + xp.sum(zero * b, axis=-2, keepdims=True)
+
+
 class System(NamedTuple):
     """A and b after scaling, and how results of A x ≈ b are scaled back.
 

@@ -182,6 +182,33 @@ def test_the_cotangent_of_b_is_spoilt_by_a_bad_matrix(lib, dtype):
         assert np.isnan(lib.numpy(b_bar)).all()
 
 
+def test_derivatives_by_pytorch():
+    """They equal the closed forms: NaN where the matrix is not finite, and not 0."""
+    torch = pytest.importorskip("torch")
+    a = torch.from_numpy(poisoned(CASE, "float64")).requires_grad_()
+    b = torch.from_numpy(CASE.b()).requires_grad_()
+    fit = pinvx.lstsq(a, b)
+    (of_x,) = torch.autograd.grad(pinvx.pinv(a)[-1].sum(), a)
+    of_a, of_b = torch.autograd.grad(fit.x.sum() + fit.residuals.sum(), (a, b))
+    moved = torch.func.jvp(pinvx.pinv, (a.detach(),), (torch.ones_like(a),))[1]
+    for found in (of_x, of_a, moved):
+        assert torch.isnan(found[:-1]).all()
+        assert torch.isfinite(found[-1]).all()
+    assert torch.isnan(of_b).all()
+
+
+def test_derivatives_by_jax():
+    jax = pytest.importorskip("jax")
+    a, b = poisoned(CASE, "float64"), CASE.b()
+    of_x = jax.grad(lambda a: pinvx.pinv(a).sum())(a)
+    of_a, of_b = jax.grad(lambda a, b: pinvx.lstsq(a, b).x.sum(), argnums=(0, 1))(a, b)
+    _, moved = jax.jvp(pinvx.pinv, (a,), (np.ones_like(a),))
+    for found in (of_x, of_a, moved):
+        assert np.isnan(found[:-1]).all()
+        assert np.isfinite(found[-1]).all()
+    assert np.isnan(of_b).all()
+
+
 TINY = np.finfo(np.float32).tiny
 
 
