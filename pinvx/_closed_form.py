@@ -337,7 +337,7 @@ def _solved(
 ) -> tuple[scale.System, Solve, tuple[Any, ...]]:
     """Return the scales of A and b, the rule that solves, and the scaled A, b, x, W and Z."""
     a, b, (rtol, atol) = arguments.aligned(lib, a, b, rtol, atol)
-    system = scale.System(scale.enter(lib, a), scale.enter(lib, b, columns=True))
+    system = scale.system(lib, a, b)
     a, b = system.a.x, system.b.x
     atol = scale.tolerance(lib, atol, a, system.a.steps)
     factor = factorized(lib, a, rtol, atol, method, "kept")

@@ -247,15 +247,13 @@ def _lstsq(
 ) -> tuple[Array, Array, Array, Array | None]:
     batch, is_vector = a.shape[:-2], b.ndim == 1
     a, b, (rtol, atol) = arguments.aligned(lib, a, b, rtol, atol)
-    inside = scale.enter(lib, a)
-    if inside.steps is not None:
-        atol = scale.tolerance(lib, atol, inside.x, inside.steps)
+    system = scale.system(lib, a, b)
+    inside = system.a
+    atol = scale.tolerance(lib, atol, inside.x, inside.steps)
     if lib.linear:
-        system = scale.System(inside, scale.Passed(b + (b - b)))
-        x, squares, rank, s = rule.by_parts(lib, system.a.x, system.b.x, rtol, atol)
+        x, squares, rank, s = rule.by_parts(lib, inside.x, system.b.x, rtol, atol)
     else:
-        system = scale.System(inside, scale.enter(lib, b, columns=True))
-        x, squares, rank, s, *_ = lib.differentiable(rule, system.a.x, system.b.x, rtol, atol)
+        x, squares, rank, s, *_ = lib.differentiable(rule, inside.x, system.b.x, rtol, atol)
     if not system.unchanged:
         x, squares = system.of_x(lib, x), system.of_squares(lib, squares)
         # The derivatives of ‖b − A x‖² solve no equations, so they hold at any scale.

@@ -59,11 +59,6 @@ class Problem:
     # Properties that the plan compares.
 
     @property
-    def square(self) -> bool:
-        """Whether M = N."""
-        return bool(self.m == self.n)
-
-    @property
     def entries(self) -> int:
         """How many entries one matrix has."""
         return int(self.m * self.n)

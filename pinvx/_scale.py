@@ -51,21 +51,11 @@ def enter(lib: Adapter, x: Array, *, columns: bool = False) -> Passed:
     columns : bool
         Whether each column has its own scale, as right-hand sides do.
     """
-    known = lib.precision(x.dtype)
-    assert known is not None  # checked at the call
     readable = lib.readable(x)
-    if readable:
-        squares = lib.squares(x, -2) if columns and x.shape[-1] > 1 else lib.squares(x)
-        low, high = _LIMITS[known.exponents]
-        if (
-            low < squares < high
-            if isinstance(squares, float)
-            else lib.all((squares > low) & (squares < high))
-        ):
-            return Passed(x)
-    if 0 in x.shape:
+    if 0 in x.shape or (readable and lib.all(_ordinary(lib, x, columns))):
         return Passed(x)
-    xp = lib.xp
+    xp, known = lib.xp, lib.precision(x.dtype)
+    assert known is not None  # checked at the call
     # The modulus of a complex number can overflow where its parts do not.
     parts = (xp.real(x), xp.imag(x)) if known.is_complex else (x,)
     axis: Any = -2 if columns else (-2, -1)
@@ -82,6 +72,17 @@ def enter(lib: Adapter, x: Array, *, columns: bool = False) -> Passed:
     if readable and lib.all(steps == 0.0):
         return Passed(x, None, finite)
     return Passed(times(lib, x, steps), steps, finite)
+
+
+def _ordinary(lib: Adapter, x: Array, columns: bool) -> Any:
+    """Tell whether matrices, or columns, are finite and of an ordinary scale."""
+    known = lib.precision(x.dtype)
+    assert known is not None  # checked at the call
+    low, high = _LIMITS[known.exponents]
+    squares = lib.squares(x, -2) if columns and x.shape[-1] > 1 else lib.squares(x)
+    if isinstance(squares, float):
+        return low < squares < high
+    return (squares > low) & (squares < high)
 
 
 def leave(
@@ -147,6 +148,17 @@ class System(NamedTuple):
         masks = [each.finite for each in self if each.finite is not None]
         rows = [mask[..., 0, :] for mask in masks]
         return leave(lib, x, None, *masks), leave(lib, squares, None, *rows)
+
+
+def system(lib: Adapter, a: Array, b: Array) -> System:
+    """Bring in A, and each column of b. One boolean tells that both are ordinary."""
+    if lib.linear:  # in b, which nobody looks at; NaN and infinity pass through
+        return System(enter(lib, a), Passed(b + (b - b)))
+    if lib.readable(a, b) and not lib.on_host(a):
+        each = _ordinary(lib, a, False), _ordinary(lib, b, True)
+        if lib.all(lib.xp.all(each[0]) & lib.xp.all(each[1])):
+            return System(Passed(a), Passed(b))
+    return System(enter(lib, a), enter(lib, b, columns=True))
 
 
 def finite(lib: Adapter, x: Array, passed: Passed) -> Array:

@@ -209,7 +209,7 @@ def _checked_array(
                 "pass one number, or one a matrix",
             )
         )
-    if lib.readable(value) and not all(x >= 0.0 for x in lib.numbers(value)):
+    if lib.readable(value) and not lib.all(value >= 0.0):
         raise ValueError(_not_a_tolerance(function, name, "has negative or NaN entries"))
     return value if padded == shape else xp.reshape(value, padded)
 

@@ -200,7 +200,7 @@ def test_there_is_no_node_where_nothing_asks_for_a_derivative(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a node, or an operator")
 
-    monkeypatch.setattr(_torch, "apply", refuse)
+    monkeypatch.setattr(_torch, "as_node", refuse)
     monkeypatch.setattr(_torch, "call", refuse)
     a = matrix(*LARGE)
     b = torch.ones(60, dtype=a.dtype)

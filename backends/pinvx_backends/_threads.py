@@ -27,7 +27,7 @@ GRAIN = 1 << 15
 GRAIN_OF_DECOMPOSITION = 1 << 10
 
 # From this many operations on, one matrix product uses threads itself.
-LARGE = 1 << 18
+SHARED_FROM = 1 << 18
 
 _LIMITS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
@@ -59,7 +59,7 @@ def parts(
     *batch, m, n = shape
     count = math.prod(batch)
     short = min(m, n)
-    if not batch or count * m * n < 2 * grain or short > widest or m * n * short >= LARGE:
+    if not batch or count * m * n < 2 * grain or short > widest or m * n * short >= SHARED_FROM:
         return []
     # A caller in another thread uses the cores already, and so do pinvx's own threads.
     if threading.current_thread() is not threading.main_thread():

@@ -11,8 +11,8 @@ import torch
 
 from pinvx import Adapter, Rule
 
-from ._torch_autograd import apply
-from ._torch_host import SMALL, Back, by_numpy, entries
+from ._torch_autograd import as_node
+from ._torch_host import CROSSING, Back, by_numpy, entries
 from ._torch_namespace import in_threads, with_own_functions
 from ._torch_operators import call, register
 from ._torch_private import (
@@ -194,7 +194,7 @@ class TorchAdapter(Adapter):
             return function(self, static, *inputs)
         if _differentiated(inputs):
             return function(_ORDINARY, static, *inputs)
-        if total < SMALL and isinstance(static, Rule) and static.composed:
+        if total < CROSSING and isinstance(static, Rule) and static.composed:
             with contextlib.suppress(Back):
                 return by_numpy(function, static, *inputs)
         return function(_VALUES, static, *inputs)
@@ -214,7 +214,7 @@ class TorchAdapter(Adapter):
                 return rule.value(self, *inputs)
         if rule.composed:
             rule = rule.keeping()
-        return apply(rule.value, rule, self, inputs)
+        return as_node(rule.value, rule, self, inputs)
 
     def write(self, out: torch.Tensor, x: torch.Tensor, function: str) -> torch.Tensor:
         """Copy into `out`, by PyTorch's rule that `out` does not support differentiation."""

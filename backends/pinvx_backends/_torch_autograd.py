@@ -18,7 +18,7 @@ from ._torch_private import (
 )
 
 
-def apply(
+def as_node(
     evaluate: Callable[..., tuple[Any, ...]], rule: Rule, lib: Adapter, inputs: tuple[Any, ...]
 ) -> tuple[Any, ...]:
     """Return ``evaluate(lib, *inputs)``, with the derivatives of the rule.

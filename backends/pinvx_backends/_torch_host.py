@@ -25,7 +25,7 @@ from pinvx._dispatch import adapter_of
 from ._torch_private import dispatch_keys, modes
 
 # From this many entries of all inputs together, PyTorch's own kernels are faster.
-SMALL = 1 << 11
+CROSSING = 1 << 11
 
 
 class Back(BaseException):  # no error, so `except Exception` lets it pass

@@ -20,7 +20,7 @@ import torch
 from pinvx import Adapter, Rule
 from pinvx._derivative import Factorize, Pinv, Residuals, Solve
 
-from ._torch_autograd import apply
+from ._torch_autograd import as_node
 from ._torch_private import (
     below_autograd,
     enable_single_level_autograd_function,
@@ -119,7 +119,7 @@ class _Operator:
             return _untupled(evaluate(self.lib, *inputs))
         # `torch.func` has removed its level, as it does for PyTorch's own operators.
         with enable_single_level_autograd_function():
-            return _untupled(apply(evaluate, rule, self.lib, tuple(inputs)))
+            return _untupled(as_node(evaluate, rule, self.lib, tuple(inputs)))
 
     def _batched(self, info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> Any:
         """Make the mapped dimension the first one, since every rule takes batches."""

@@ -24,7 +24,7 @@ from ._proposal import REFUSED, Proposal
 # Up to this many columns E is formed; beyond, its norm is estimated.
 EXACT = 128
 # From this many columns on, elimination is visibly less accurate than the SVD.
-LARGE = 512
+NEWTON_FROM = 512
 
 
 def inverse(p: Problem) -> Proposal:
@@ -34,7 +34,7 @@ def inverse(p: Problem) -> Proposal:
     norm_w = norm(lib, w)
     if p.one and not p.norm * norm_w * (4.0 * p.n * p.eps) < 1.0:
         return REFUSED
-    if p.n >= LARGE:
+    if p.n >= NEWTON_FROM:
         near = p.norm * norm_w <= 8.0 * p.n  # so that κ ≤ 8N, and eps·κ² is within 8·N·eps·κ
         if near is not False:
             better = w + dot(identity(lib, a) - dot(w, a), w)
