@@ -1,23 +1,26 @@
 """The libraries and devices that the tests run on: one table, behind one fixture, `lib`.
 
-A device is a tag (`torch:cuda`), never a second test.
+A device is a tag (`torch:cuda`), never a second test. What a library is like stands in the
+conformance suite; a row says what a mode of it is like.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-import array_api_compat
 import numpy as np
 import pytest
+from pinvx_conformance import _libraries
+from pinvx_conformance._libraries._base import COMPLEX, REAL, Library
 
-REAL = ("float32", "float64")
-COMPLEX = ("complex64", "complex128")
+# Those that the conformance suite knows and finds here.
+AVAILABLE = tuple(_libraries.available())
 T = TypeVar("T")
 
 
@@ -39,15 +42,33 @@ def library(name: str) -> Any:
         return _Missing(error)
 
 
+@contextlib.contextmanager
+def jax_in_64_bits() -> Iterator[None]:
+    """Have 64 bits in JAX, in every thread, as the suite wants them; and then what was there."""
+    if "jax" not in AVAILABLE:
+        yield
+        return
+    import jax
+
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
 @dataclass(frozen=True)
 class Backend:
     """An array library on a device, in one of its modes."""
 
     tag: str
-    half: tuple[str, ...] = ()
+    of: str = ""
+    """What the suite calls it, where that is not the tag."""
     dtypes: tuple[str, ...] = REAL + COMPLEX
-    writes: bool = True
-    """Whether its arrays can be written to."""
+    """Those of this mode."""
+    halves: bool = True
+    """Whether the library's half types are tested in this mode."""
     compiles: bool = False
     """Whether it compiles every operation anew for every shape."""
     elsewhere: tuple[str, ...] = ()
@@ -61,36 +82,30 @@ class Backend:
         return self.tag.partition(":")[0]
 
     @cached_property
+    def facts(self) -> Library:
+        """What the conformance suite knows about the library."""
+        with jax_in_64_bits():
+            return _libraries.library(self.of or self.tag)
+
+    @cached_property
     def missing(self) -> str | None:
         """Why it cannot run here; None if it can."""
-        try:
-            module = importlib.import_module(self.library)
-        except ImportError as error:
-            return str(error)
-        if self.tag == "torch:cuda" and not module.cuda.is_available():
-            return "PyTorch finds no CUDA device"
+        if (self.of or self.tag) not in AVAILABLE:
+            there = importlib.util.find_spec(self.library) is not None
+            return f"{self.library} {'finds no device' if there else 'is not installed'}"
         if self.tag == "torch:far":
             import far_device
 
             return far_device.missing()
-        if self.tag == "cupy":
-            try:
-                module.cuda.runtime.getDeviceCount()
-            except Exception as error:  # CuPy's own type, or what its loader raises
-                return f"CuPy finds no CUDA device: {error}"
         return None
 
-    @cached_property
+    @property
     def xp(self) -> Any:
-        if self.library == "jax":
-            return importlib.import_module("jax.numpy")
-        return array_api_compat.array_namespace(
-            importlib.import_module(self.library).asarray([1.0])
-        )
+        return self.facts.xp
 
     @property
-    def device(self) -> str | None:
-        return self.tag.partition(":")[2] if self.library == "torch" and ":" in self.tag else None
+    def half(self) -> tuple[str, ...]:
+        return self.facts.half if self.halves else ()
 
     def some(self, items: Sequence[T]) -> Sequence[T]:
         """All items, or one in eight where each shape costs seconds: a table has its best there."""
@@ -99,13 +114,9 @@ class Backend:
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
         """Run in the mode of this row: JAX's switch to 64 bits is one of a thread."""
-        if self.library == "array_api_strict":
-            # It computes with NumPy, and has no adapter that could quieten NumPy's warnings.
-            with np.errstate(over="ignore", invalid="ignore"):
-                yield
-            return
         if self.library != "jax":
-            yield
+            with self.facts.quiet():
+                yield
             return
         import jax
 
@@ -127,56 +138,45 @@ class Backend:
         return self.dtypes[-1]
 
     def dtype(self, name: str) -> Any:
-        return getattr(self.xp, "bool_" if name == "bool" and self.library == "jax" else name)
+        return self.facts.dtype(name)
 
     def array(self, values: Any, dtype: str | None = None) -> Any:
         """Ship a copy of `values`; a float64 becomes what this mode has in its stead."""
         values = np.array(values)
-        if dtype is None and str(values.dtype) in REAL + COMPLEX:
-            dtype = self.complex if values.dtype.kind == "c" else self.float
-        if dtype in REAL + COMPLEX:
-            values = values.astype(dtype)
-        x = self.xp.asarray(values, **({} if self.device is None else {"device": self.device}))
-        wanted = x.dtype if dtype is None else self.dtype(dtype)
-        return x if x.dtype == wanted else self.xp.astype(x, wanted)
+        if dtype is None:
+            modes = {"f": self.float, "c": self.complex}
+            dtype = modes.get(values.dtype.kind, str(values.dtype))
+        # The library itself makes its half types, of what this mode has.
+        values = values.astype(self.float if dtype in self.facts.half else dtype)
+        return self.facts.asarray(values, dtype, "far" if self.tag == "torch:far" else None)
 
     def numpy(self, x: Any) -> Any:
         """Bring an array back, half types as float32."""
-        if array_api_compat.is_torch_array(x):
+        if self.tag == "torch:far":
             import far_device
 
             with far_device.reading():
-                x = x.detach().cpu().resolve_conj().resolve_neg()
-        if array_api_compat.is_cupy_array(x):
-            x = x.get()
-        if str(x.dtype).rpartition(".")[2] in ("float16", "bfloat16"):
-            x = self.xp.astype(x, self.xp.float32) if not isinstance(x, np.ndarray) else x
-        return np.asarray(x, dtype=np.float32 if str(x.dtype) == "float16" else None)
+                return self.facts.to_numpy(x)
+        return self.facts.to_numpy(x)
 
 
 TABLE = (
-    Backend("numpy", half=("float16",)),
-    Backend("torch", half=("float16", "bfloat16")),
-    Backend("torch:cuda", half=("float16", "bfloat16")),
+    Backend("numpy"),
+    Backend("torch"),
+    Backend("torch:cuda"),
     # A device that nobody can read, in processes that ask for it (test_far_device.py).
-    Backend("torch:far", half=("float16", "bfloat16")),
+    Backend("torch:far", of="torch"),
     # With JAX's switch to 64 bits and without it.
     Backend(
         "jax",
         dtypes=("float64", "complex128"),
+        halves=False,
         elsewhere=("complex128",),
-        writes=False,
         compiles=True,
     ),
-    Backend(
-        "jax:x32",
-        half=("float16", "bfloat16"),
-        dtypes=("float32", "complex64"),
-        writes=False,
-        compiles=True,
-    ),
+    Backend("jax:x32", of="jax", dtypes=("float32", "complex64"), compiles=True),
     Backend("array_api_strict"),
-    Backend("cupy", half=("float16",)),
+    Backend("cupy"),
 )
 
 HERE = tuple(backend for backend in TABLE if backend.missing is None)

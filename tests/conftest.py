@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from backend_table import HERE, TABLE, Backend
+from backend_table import AVAILABLE, HERE, TABLE, Backend
 
 # Warnings of the libraries about themselves; all others are errors.
 OTHERS = (
@@ -50,3 +51,26 @@ def pytest_report_header() -> list[str]:
     return [f"arrays of: {', '.join(map(str, HERE))}"] + [
         f"not tested here: {lib} ({lib.missing})" for lib in TABLE if lib.missing is not None
     ]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, a file is in one process; the suite's, each library in each dtype.
+
+    What is compiled, and the truth about a matrix, are found once then.
+    """
+    if config.getoption("dist") != "loadfile":
+        return None
+    from pinvx_conformance._schedule import group_of  # where pytest-xdist is, and nowhere else
+    from xdist.scheduler import LoadFileScheduling
+
+    targets = [f"pinvx@{name}" for name in AVAILABLE]
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            if not file.endswith("test_conformance.py"):
+                return file
+            return f"{file} {group_of(nodeid, targets)}"
+
+    return ByFile(config, log)

@@ -93,3 +93,10 @@ def named(name: str) -> Case:
 def fitting(dtype: str) -> tuple[Case, ...]:
     """The cases that a dtype can hold."""
     return tuple(case for case in CASES if dtype.startswith("complex") or not case.is_complex)
+
+
+def integers(shape: tuple[int, ...], case: Case, seed: int) -> Any:
+    """A direction of small integers, complex where the case is."""
+    rng = np.random.default_rng([seed, *shape])
+    x = rng.integers(-4, 5, shape).astype(float)
+    return x + 1j * rng.integers(-4, 5, shape) if case.is_complex else x

@@ -425,7 +425,7 @@ def test_the_parts():
     assert [p.name for p in known if p.alone] == [n.name for n in selected(known, ["benchmark"])]
     assert [p.name for p in selected(known, ["tests", "main"])] == ["main", "tests", "tests-jax"]
     tests = " ".join(known[1].command)
-    assert "-k (cuda or cupy) and not cupy_double" in tests
+    assert "-k (cuda or cupy) and not cupy_double and not test_conformance" in tests
     assert "pinvx@torch:cuda,pinvx@cupy,pinvx@jax" in " ".join(known[3].command)
     assert "cupy" not in " ".join(
         word
@@ -618,7 +618,7 @@ def test_a_whole_proof_without_a_gpu(tmp_path, capsys):
     assert kept["machine"]["versions"]["torch"]
     counts = kept["tests"]["tests"]
     assert counts["failed"] == 0
-    assert counts["passed"] + counts.get("skipped", 0) == counts["collected"] > 50
+    assert counts["passed"] + counts.get("skipped", 0) == counts["collected"] > 40
     assert len(kept["cells"]) == 3 * 3 * (3 * 2 + 1)
     assert not any(c["own_failed"] + c["pinvx_failed"] for c in kept["cells"])
     before = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("*.txt")}

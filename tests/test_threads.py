@@ -77,8 +77,8 @@ def assert_same(a, b, rtol, one, two):
     """A⁺, its rank, and x, ‖b − A x‖² and the rank of `lstsq` agree, matrix by matrix, to rounding.
 
     Either is right for a matrix that is `VALUE` units from A (`bounds.py`): A⁺ moves by κ of them
-    beside its norm, x and the residuals as in `test_lstsq.py`. Where σᵣ₊₁ is dropped, what is left
-    of A moves by 1 + 2σᵣ₊₁/(σᵣ − σᵣ₊₁) times as much.
+    beside its norm, x by ‖E‖(2‖A⁺‖‖x‖ + ‖A⁺‖²‖r‖) + ‖A⁺‖‖δb‖ (Wedin), and r by ‖A‖ times that.
+    Where σᵣ₊₁ is dropped, what is left of A moves by 1 + 2σᵣ₊₁/(σᵣ − σᵣ₊₁) times as much.
     """
     s = np.linalg.svd(a, compute_uv=False)
     rank = np.sum(s > np.asarray(rtol)[..., None] * s[..., :1], axis=-1)

@@ -23,17 +23,26 @@ DTYPES = ("float32", "float64", "complex64", "complex128")
 @pytest.mark.parametrize("name", [name for names in OF_ONE_MATRIX.values() for name in names])
 def test_drawn(judged: Target, name: str, dtype: str, request: pytest.FixtureRequest) -> None:
     """The target keeps the promise on matrices that nobody chose."""
-    one, plan = CHECKS[name], plan_of(request.config)
+    plan = plan_of(request.config)
+    if CHECKS[name] not in plan.checks() or dtype not in (plan.dtypes or judged.library.dtypes):
+        pytest.skip("not asked for, or the library has no such dtype")
+    option = request.config.getoption
+    judge_drawn(judged, name, dtype, option("--max-examples"), derandomize=option("--derandomize"))
+
+
+def judge_drawn(
+    judged: Target, name: str, dtype: str, max_examples: int, *, derandomize: bool
+) -> None:
+    """Fail the running test if the target breaks the promise of a check on a drawn matrix."""
+    one = CHECKS[name]
     reason = missing(judged, one)
     if reason is not None:
         pytest.skip(reason)
-    if one not in plan.checks() or dtype not in (plan.dtypes or judged.library.dtypes):
-        pytest.skip("not asked for, or the library has no such dtype")
     field = "complex" if dtype.startswith("complex") else "real"
 
     @settings(
-        max_examples=request.config.getoption("--max-examples"),
-        derandomize=request.config.getoption("--derandomize"),
+        max_examples=max_examples,
+        derandomize=derandomize,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
