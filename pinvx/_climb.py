@@ -24,11 +24,7 @@ from ._typing import Array
 def climb(p: Problem, method: str = "auto") -> tuple[Any, str]:
     """Return the answer that the problem wants, and the names of the methods that gave it.
 
-    Parameters
-    ----------
-    p : Problem
-    method : str
-        "auto", or names as `plan` takes them.
+    `method` is "auto", or names as `plan` takes them.
     """
     if p.readable:
         return _eager(p, plan(p, method))

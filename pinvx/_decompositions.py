@@ -19,15 +19,7 @@ Arrays: TypeAlias = tuple[Array, ...]
 
 
 def svd(lib: Adapter, x: Array) -> Arrays:
-    """Return U, σ and Vᴴ of each matrix, with σ = NaN where nothing converges.
-
-    Parameters
-    ----------
-    lib
-        The adapter of `x`.
-    x : array, shape (..., M, N)
-        Finite matrices.
-    """
+    """Return U, σ and Vᴴ of each finite matrix, with σ = NaN where nothing converges."""
     if lib.readable(x):
         return _first(lib, (lib.svd, _of_adjoint, _of_eigenvectors, _nothing), x, values=1)
     found = lib.svd(x)

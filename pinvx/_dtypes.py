@@ -54,20 +54,8 @@ def precision(xp: Namespace, dtype: DType) -> Precision | None:
 def default_dtype(xp: Namespace, x: Array, function: str, name: str) -> DType:
     """Return the floating dtype of the results for an `x` that is not floating.
 
-    Parameters
-    ----------
-    xp
-        The namespace of `x`.
-    x
-        An array of any dtype.
-    function, name
-        The public function and its argument, for the error.
-
-    Raises
-    ------
-    TypeError
-        If `x` is neither floating nor integer nor boolean, or of a precision that no
-        array library factorizes (such as `longdouble`).
+    Raise TypeError, which names the function and its argument, for what is neither integer nor
+    boolean, and for a precision that no array library factorizes (such as `longdouble`).
     """
     dtype = x.dtype
     # Not cached: the default changes at run time (`torch.set_default_dtype`, JAX's x64 switch).

@@ -139,12 +139,8 @@ def names(wanted: str) -> list[str]:
 def plan(p: Problem, method: str) -> Iterator[tuple[str, Method]]:
     """Yield the methods for a problem in the order in which they are tried, by name.
 
-    Parameters
-    ----------
-    p : Problem
-    method : str
-        "auto", or names of the table, joined by commas: those that are possible are tried, and last
-        "svd", which accepts everything.
+    `method` is "auto", or names of the table, joined by commas: those that are possible are tried,
+    and last "svd", which accepts everything.
     """
     automatic = method == "auto"
     rows = TABLE if automatic else [METHODS[name] for name in (*method.split(","), "svd")]

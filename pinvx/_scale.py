@@ -41,16 +41,7 @@ class Passed(NamedTuple):
 
 
 def enter(lib: Adapter, x: Array, *, columns: bool = False) -> Passed:
-    """Scale each matrix, or each column, to ordinary size.
-
-    Parameters
-    ----------
-    lib
-        The adapter of `x`.
-    x : array, shape (..., M, N)
-    columns : bool
-        Whether each column has its own scale, as right-hand sides do.
-    """
+    """Scale each matrix, or each column, which right-hand sides have, to ordinary size."""
     readable = lib.readable(x)
     if 0 in x.shape or (readable and lib.all(_ordinary(lib, x, columns))):
         return Passed(x)

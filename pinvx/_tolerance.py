@@ -47,13 +47,9 @@ def tolerances(
     atol: Tolerance | None,
     rcond: Tolerance | None,
 ) -> tuple[Any, Any]:
-    """Check the tolerances.
+    """Return rtol and atol as they were passed, but checked.
 
-    Returns
-    -------
-    rtol, atol : None, float or array
-        As they were passed; an array in the real dtype computed in, with as many dimensions as the
-        batch of `a`.
+    An array comes in the real dtype computed in, with as many dimensions as the batch of `a`.
     """
     name = "rtol"
     if rcond is not None:
@@ -106,20 +102,8 @@ def default(shape: tuple[int, ...], known: Precision) -> float:
 def counted(lib: Adapter, s: Array, largest: Array, rtol: Any, atol: Any) -> Array:
     """Tell which singular values count.
 
-    Parameters
-    ----------
-    lib
-        The adapter of the arrays.
-    s : array, shape (..., K)
-        Singular values, in any order, K > 0.
-    largest : array, shape (...)
-        The largest of them.
-    rtol, atol
-        As `cutoff` returns them.
-
-    Returns
-    -------
-    array of bool, shape (..., K)
+    `s`, shape (..., K), stands in any order, and `largest` has the largest of each; the tolerances
+    are those of `cutoff`.
     """
     lowest = rtol * largest
     if not isinstance(atol, float) or atol > 0.0:

@@ -46,15 +46,8 @@ def parts(
 ) -> list[tuple[slice, ...]]:
     """Return the places of the parts of an array of matrices; [] if it is better left whole.
 
-    Parameters
-    ----------
-    shape : ints, (..., M, N)
-    threads
-        Returns how many threads may be used.
-    grain
-        Entries of a part, at least.
-    widest
-        The shorter side of a matrix, at most: the library has threads of its own for larger ones.
+    A part has `grain` entries at least. Beyond `widest`, the shorter side of a matrix, the library
+    has threads of its own. `threads` returns how many may be used.
     """
     *batch, m, n = shape
     count = math.prod(batch)

@@ -91,10 +91,7 @@ def entries(inputs: tuple[Any, ...]) -> int | None:
 def by_numpy(function: Callable[..., tuple[Any, ...]], static: Any, *inputs: Any) -> Any:
     """Return ``function(lib, static, *inputs)`` for NumPy's adapter and NumPy's arrays.
 
-    Raises
-    ------
-    Back
-        If that needs a decomposition, or there is no NumPy.
+    Raise `Back` if that needs a decomposition, or there is no NumPy.
     """
     if _HOST is None:
         raise Back

@@ -32,16 +32,7 @@ _PRIMES = 2, 3, 5, 7, 11, 13, 17, 19
 
 
 def vectors(p: Problem, key: Array, size: Any) -> Array:
-    """Return V, shape (..., n, 8), with signs that depend on the bits of `key`.
-
-    Parameters
-    ----------
-    p
-        Tells the library, the dtype and n.
-    key : array, shape (..., n, n)
-    size : float or array of the batch shape
-        ‖key‖_F.
-    """
+    """Return V, shape (..., n, 8), with signs from the bits of `key`, whose norm is `size`."""
     lib, xp = p.lib, p.lib.xp
     v = _fixed(p)
     mixed = lib.matmul(key, v)

@@ -24,15 +24,7 @@ def svd(p: Problem) -> Proposal:
 
 
 def svd_factor(lib: Adapter, a: Array, rtol: Any, atol: Any) -> Factor:
-    """Factorize A, which is finite and of ordinary scale.
-
-    Parameters
-    ----------
-    lib
-        The adapter of `a`.
-    a : array, shape (..., M, N)
-    rtol, atol : float or array of the batch shape
-    """
+    """Factorize A, which is finite and of ordinary scale."""
     if 0 in a.shape[-2:]:
         return empty(lib, a)
     blocks = 1

@@ -13,17 +13,7 @@ from .._typing import Array
 
 
 def tsqr_svd(lib: Adapter, a: Array, blocks: int) -> tuple[Array, Array, Array]:
-    """Return U, σ and Vᴴ with A = U Σ Vᴴ.
-
-    Parameters
-    ----------
-    lib
-        The adapter of `a`.
-    a : array, shape (..., M, N)
-        M is a multiple of `blocks`, and at least N times that.
-    blocks
-        How many there are.
-    """
+    """Return U, σ and Vᴴ of A, shape (..., M, N), where `blocks` divides M, and N ≤ M/blocks."""
     xp = lib.xp
     *batch, m, n = a.shape
     q, r = xp.linalg.qr(xp.reshape(a, (*batch, blocks, m // blocks, n)))
