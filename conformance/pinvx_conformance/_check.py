@@ -207,24 +207,27 @@ def _in_time(target: Target, one: Check, case: Case) -> Measurement | None:
             warnings.filterwarnings("ignore", "[^\n]*default (rtol|cutoff)")
             return one.run(target, case)
 
-    if one.promise != "P11":
-        return run()
-    found: queue.SimpleQueue[Measurement | Exception | None] = queue.SimpleQueue()
+    return in_time(run, PATIENCE) if one.promise == "P11" else run()
+
+
+def in_time(call: Callable[[], Any], seconds: float) -> Any:
+    """Return what a call returns, or raise if it does not within some seconds."""
+    found: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
 
     def put() -> None:
         try:
-            found.put(run())
+            found.put((call(), None))
         except Exception as error:
-            found.put(error)
+            found.put((None, error))
 
     # A daemon: Python does not wait for it in the end.
     threading.Thread(target=contextvars.copy_context().run, args=(put,), daemon=True).start()
     try:
-        result = found.get(timeout=PATIENCE)
+        result, error = found.get(timeout=seconds)
     except queue.Empty:
-        raise ViolationError(f"no answer within {PATIENCE:g} s") from None
-    if isinstance(result, Exception):
-        raise result
+        raise ViolationError(f"no answer within {seconds:g} s") from None
+    if error is not None:
+        raise error
     return result
 
 

@@ -2,8 +2,8 @@
 
 A function that chooses among algorithms is only as good as its certificate. Hypothesis draws
 matrices of more than 512 entries that fast algorithms have trouble with, for least squares
-right-hand sides as well, and climbs towards the largest error in units of P6's (or P9's) bound; a
-wrong rank is an infinite one.
+right-hand sides as well, at any scale and in any company (`_questions`), and climbs towards the
+largest error in units of P6's (or P9's) bound; a wrong rank is an infinite one.
 In single precision, and for large matrices, the reference is the decomposition in double, which in
 single is right to 1e-6 of the bound and leaves time for many matrices; the others in double have
 the exact oracle, which also judges the worst of each search in single.
@@ -15,154 +15,28 @@ import argparse
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
-from hypothesis import strategies as st
 from hypothesis import target as climb
 
 from pinvx_conformance import _bounds, _exact
-from pinvx_conformance import matrices as m
+from pinvx_conformance._check import in_time
+from pinvx_conformance._checks._company import copes_with_nan
 from pinvx_conformance._oracle import truth
-from pinvx_conformance._recipe import Recipe
+from pinvx_conformance._questions import Question, Shape, questions
 from pinvx_conformance._solution import solution
 from pinvx_conformance._targets import Target
 from pinvx_conformance._targets import target as target_of
 
-Shape = tuple[int, int]
-
-# Both sides of 16 and of 32 columns, all above 512 entries; tall, square and wide.
-SHAPES: tuple[Shape, ...] = (
-    (40, 16), (40, 17), (64, 9), (40, 33), (24, 24), (33, 33), (17, 40), (16, 40),
-)  # fmt: skip
-# Both sides of 128, 256 and 512 columns, where blocks and estimates change; these take seconds
-# each, and so they are few.
-LARGE: tuple[Shape, ...] = ((130, 130), (200, 130), (130, 200), (260, 260), (300, 40))
-HUGE: tuple[Shape, ...] = ((520, 520), (700, 300), (300, 700), (1100, 600), (1100, 1100))
-IN_LARGE, IN_HUGE = 16, 400  # one draw in so many
 EXACT_COLUMNS = 64  # more are too many for the oracle
 DTYPES = ("float32", "float64")
 KINDS = ("pinv", "lstsq")
 ROUND = 60  # examples of one search; then another one starts elsewhere
-
-exponents = st.lists(st.integers(-24, 0), min_size=1, max_size=5).map(tuple)
-seeds = st.integers(0, 99)
-
-
-@dataclass(frozen=True)
-class Question:
-    """A matrix, the cutoff (None for the default), and right-hand sides."""
-
-    a: Recipe
-    rtol: float | None = None
-    rhs: Recipe | None = None
-
-    def __str__(self) -> str:
-        cut = "" if self.rtol is None else f", rtol={self.rtol!r}"
-        rhs = "" if self.rhs is None else f"\n    b = {self.rhs!r}"
-        return f"{self.a!r}{cut}{rhs}"
-
-    @property
-    def options(self) -> dict[str, float]:
-        """The cutoff as an option."""
-        return {} if self.rtol is None else {"rtol": self.rtol}
-
-
-@st.composite
-def shapes(draw: Any) -> Shape:
-    """Draw a shape, a large one now and then."""
-    among = SHAPES
-    if draw(st.integers(1, IN_HUGE)) == IN_HUGE:
-        among = HUGE
-    elif draw(st.integers(1, IN_LARGE)) == IN_LARGE:
-        among = LARGE
-    shape: Shape = draw(st.sampled_from(among))
-    return shape
-
-
-@st.composite
-def bases(draw: Any) -> Recipe:
-    """Draw a matrix of one of the families that undo fast algorithms."""
-    rows, columns = shape = draw(shapes())
-    gap = 2.0 ** -draw(st.integers(0, 48))
-    number, ranks = draw(seeds), st.integers(1, min(shape))
-    families: dict[str, Callable[[], Any]] = {
-        "integers": lambda: m.integers(*shape, seed=number),
-        "duplicated": lambda: m.nearly_duplicated(*shape, gap=gap, seed=number),
-        "duplicated rows": lambda: m.adjoint(
-            m.nearly_duplicated(columns, rows, gap=gap, seed=number)
-        ),
-        "growth": lambda: m.growth(*shape),
-        "column": lambda: m.one_column(*shape, exponent=draw(st.integers(-60, 60)), seed=number),
-        "deficient": lambda: m.low_rank(rows, columns, draw(ranks), seed=number),
-    }
-    if shape not in HUGE:  # these take exact fractions
-        directions = ("random", "unit", "pair", "signs", "ones", "ramp")
-        families |= {
-            "spectrum": lambda: m.spectrum(
-                *shape,
-                kappa=1 / gap,
-                profile=draw(st.sampled_from(("geometric", "one_small", "one_large", "clustered"))),
-                seed=number,
-            ),
-            "hidden": lambda: m.hidden(
-                rows, gap=gap, direction=draw(st.sampled_from(directions)), seed=number
-            ),
-            "kahan": lambda: m.kahan(rows, cosine=draw(st.sampled_from((0.0625, 0.25, 0.5)))),
-            "lauchli": lambda: m.lauchli(columns, mu=gap),
-            "graded": lambda: m.graded(
-                *shape,
-                by=draw(st.sampled_from(("rows", "columns"))),
-                decades=draw(st.integers(0, 20)),
-                seed=number,
-            ),
-            "vandermonde": lambda: m.vandermonde(*shape),
-        }
-    family: Recipe = families[draw(st.sampled_from(sorted(families)))]()
-    return family
-
-
-@st.composite
-def recipes(draw: Any) -> Recipe:
-    """Draw one of them, its rows and columns weighted by powers of two."""
-    base: Recipe = draw(bases())
-    if draw(st.booleans()):
-        base = m.weighted(base, draw(exponents), draw(exponents))
-    if draw(st.integers(0, 7)) == 0:  # squares that over- or underflow
-        base = m.scaled(base, draw(st.sampled_from((-70, 70, 60, -60))))
-    return base
-
-
-@st.composite
-def questions(draw: Any, kind: str) -> Question:
-    """Draw a matrix, a cutoff that is near some singular value or not, and right-hand sides."""
-    a: Recipe = draw(recipes())
-    rtol = None
-    if draw(st.integers(0, 3)) == 0:
-        rtol = 2.0 ** -draw(st.integers(0, 20)) * draw(st.sampled_from((0.94, 1.0, 1.06)))
-    if kind == "pinv":
-        return Question(a, rtol)
-    return Question(a, rtol, draw(right_hand_sides(a)))
-
-
-@st.composite
-def right_hand_sides(draw: Any, a: Recipe) -> Recipe:
-    """Draw b: anything, in the range of A, nearly in it, or with one large column among small."""
-    rows, columns = a.shape
-    anything = m.integers(rows, 2, seed=draw(seeds))
-    kinds = {
-        "anything": lambda: anything,
-        # No residual hides the error of x: then the bound has no κ² in it.
-        "consistent": lambda: m.image(a, m.integers(columns, 2, seed=draw(seeds))),
-        "uneven": lambda: m.weighted(anything, (0,), (0, draw(st.integers(-60, 0)))),
-        "weighted": lambda: m.weighted(anything, draw(exponents), (0,)),
-        "one entry": lambda: m.diagonal((1.0,), rows, 2),
-    }
-    rhs: Recipe = kinds[draw(st.sampled_from(sorted(kinds)))]()
-    return rhs
+PATIENCE = 60.0  # seconds for one answer
 
 
 @dataclass(frozen=True)
@@ -190,6 +64,12 @@ class Reference:
     x: Any
     rank: int
     kappa: float
+    shape: Shape
+
+    @property
+    def value(self) -> Any:
+        """A⁺ in double precision."""
+        return self.x if isinstance(self.x, np.ndarray) else self.x.x.value
 
 
 def reference(question: Question, dtype: str) -> Reference | None:
@@ -203,7 +83,11 @@ def reference(question: Question, dtype: str) -> Reference | None:
         return None
     known = truth(question.a, dtype, question.rtol)
     small = max(known.a.shape) * _bounds.eps_of(dtype) * known.kappa <= 1 / 9
-    return Reference(known, known.rank, known.kappa) if small and not known.ambiguous else None
+    return (
+        Reference(known, known.rank, known.kappa, a.shape)
+        if small and not known.ambiguous
+        else None
+    )
 
 
 def _decomposed(a: Any, dtype: str, rtol: float | None) -> Reference | None:
@@ -224,32 +108,57 @@ def _decomposed(a: Any, dtype: str, rtol: float | None) -> Reference | None:
     if max(a.shape) * _bounds.eps_of(dtype) * kappa > 1 / 9:
         return None
     x = (vh[:rank].T / s[:rank]) @ u[:, :rank].T
-    return Reference(x, rank, kappa)
+    return Reference(x, rank, kappa, a.shape)
 
 
-def ratio(judged: Target, kind: str, question: Question, dtype: str) -> tuple[float, bool] | None:
+def ratio(
+    judged: Target, kind: str, question: Question, dtype: str, known: Reference | None = None
+) -> tuple[float, bool] | None:
     """Return the error in units of the bound, and whether the decomposition gives other bits."""
-    known = reference(question, dtype)
-    if known is None:
+    known = known or reference(question, dtype)
+    arrays = question.arrays(dtype, subnormals=judged.claims("subnormals"))
+    if known is None or arrays is None or not _representable(known, question, dtype):
         return None
-    a = question.a.array(dtype)
-    given = judged.library.asarray(a, dtype)
-    unit = _bounds.unit(a.shape, dtype, known.kappa)
-    if kind == "pinv":
-        x, rank, plain = _pinv(judged, given, question)
-        if isinstance(known.x, np.ndarray):
-            error = _relative(x - known.x, known.x)
-        else:
-            error = known.x.error(x)
-        bound = _bounds.PINV * unit
+    asked = in_time(lambda: _asked(judged, kind, question, dtype, arrays), PATIENCE)
+    x, rank, plain, wrong = asked
+    spoilt = question.bad is not None
+    if spoilt and kind == "pinv":
+        known_rank, error = 0, 0.0 if np.all(np.isnan(x)) else np.inf
     else:
-        x, rank, plain = _lstsq(judged, given, question, dtype)
-        bound = _bounds.LSTSQ * _bounds.unit(a.shape, dtype, 1.0)
-        error = _lstsq_error(known, question, dtype, x)
-    wrong = rank is not None and rank != known.rank
-    fast = plain is not None and x.tobytes() != plain.tobytes()
+        known_rank, columns = known.rank, 1 if spoilt else None
+        if spoilt and not np.all(np.isnan(x[:, -1])):
+            return np.inf, False
+        x = np.ldexp(x[:, :columns].astype("float64"), _exponent(question))
+        error = (_error if kind == "pinv" else _lstsq_error)(known, question, dtype, x)
+    bound = _bounds.PINV if kind == "pinv" else _bounds.LSTSQ
+    bound *= _bounds.unit(known.shape, dtype, known.kappa if kind == "pinv" else 1.0)
+    wrong |= rank is not None and rank != known_rank
+    fast = plain is not None and asked[0].tobytes() != plain.tobytes()
     value = error / bound
     return (np.inf if wrong or np.isnan(value) else value), fast
+
+
+def _exponent(question: Question) -> int:
+    """Return the power of two that brings the answer back to that of A and b as they are."""
+    of_a, of_b = question.scales
+    return of_a - of_b
+
+
+def _representable(known: Reference, question: Question, dtype: str) -> bool:
+    """Whether the answer is far from both ends of the exponents."""
+    x = known.value
+    if question.rhs is not None:
+        x = x @ question.rhs.array(dtype).astype("float64")
+    peak = float(np.max(np.abs(x), initial=0.0))
+    ends, e = np.finfo(dtype), int(np.frexp(peak)[1]) - _exponent(question)
+    return peak == 0 or ends.minexp + ends.nmant < e < ends.maxexp - 1
+
+
+def _error(known: Reference, question: Question, dtype: str, x: Any) -> float:
+    del question, dtype
+    if isinstance(known.x, np.ndarray):
+        return _relative(x - known.x, known.x)
+    return float(known.x.error(x))
 
 
 def _relative(difference: Any, exact: Any) -> float:
@@ -257,42 +166,48 @@ def _relative(difference: Any, exact: Any) -> float:
     return value if np.isfinite(value) else np.inf
 
 
-def _pinv(judged: Target, given: Any, question: Question) -> tuple[Any, int | None, Any]:
-    pinv, back, rank = judged.pinv, judged.library.to_numpy, None
-    assert pinv is not None  # the caller has looked
-    if judged.claims("return_rank"):
-        x, found = pinv(given, return_rank=True, **question.options)
-        rank = int(np.asarray(back(found)))
-    else:
-        x = pinv(given, **question.options)
-    plain = None
-    if judged.claims("method"):
-        plain = back(pinv(given, method="svd", **question.options))
-    return back(x), rank, plain
+def _asked(
+    judged: Target, kind: str, question: Question, dtype: str, arrays: tuple[Any, Any]
+) -> tuple[Any, int | None, Any, bool]:
+    """Return x, its rank, x by the decomposition, and whether the rest of the batch is wrong."""
+    given, b = (v if v is None else judged.library.asarray(v, dtype) for v in arrays)
+    function, back, rank, plain = getattr(judged, kind), judged.library.to_numpy, None, None
+    known = (given,) if b is None else (given, b)
 
+    def call(**options: Any) -> tuple[Any, Any]:
+        found = function(*known, **question.options, **options)
+        if b is not None:
+            return back(found.x), back(found.rank) if judged.claims("lstsq rank") else None
+        return (
+            (back(found[0]), back(found[1])) if options.get("return_rank") else (back(found), None)
+        )
 
-def _lstsq(
-    judged: Target, given: Any, question: Question, dtype: str
-) -> tuple[Any, int | None, Any]:
-    lstsq, back, rhs = judged.lstsq, judged.library.to_numpy, question.rhs
-    assert lstsq is not None  # the caller has looked
-    assert rhs is not None  # questions about least squares have one
-    b = judged.library.asarray(rhs.array(dtype), dtype)
-    solved = lstsq(given, b, **question.options)
-    plain = None
-    if judged.claims("method"):
-        plain = back(lstsq(given, b, method="svd", **question.options).x)
-    return back(solved.x), int(np.asarray(back(solved.rank))), plain
+    ranked = {"return_rank": True} if b is None and judged.claims("return_rank") else {}
+    with judged.library.quiet():
+        x, rank = call(**ranked)
+        if judged.claims("method"):
+            plain = call(method="svd")[0]
+    wrong = False
+    if question.beside:
+        good = np.all(np.isfinite(arrays[0][:-1]), axis=(-2, -1))
+        last = slice(None, -1) if question.bad is not None and b is not None else slice(None)
+        nan = np.isnan(x[:-1, :, last])
+        wrong = bool(np.any(nan[good]) or not np.all(nan[~good]))
+        wrong |= rank is not None and bool(np.any(rank[:-1][~good]))
+        x, rank = x[-1], rank if rank is None else rank[-1]
+        plain = plain if plain is None else plain[-1]
+    return x, rank if rank is None else int(rank), plain, wrong
 
 
 def _lstsq_error(known: Reference, question: Question, dtype: str, x: Any) -> float:
     assert question.rhs is not None  # questions about least squares have one
-    if not isinstance(known.x, np.ndarray):
+    if not isinstance(known.x, np.ndarray) and question.bad is None:
         return solution(question.a, dtype, question.rhs, question.rtol).error(x)
-    norm = np.linalg.norm
+    norm, inverse = np.linalg.norm, known.value
     a, b = (r.array(dtype).astype("float64") for r in (question.a, question.rhs))
-    exact = known.x @ b
-    scale = float(norm(known.x, 2)) if known.rank else 0.0
+    b = b[:, : x.shape[1]]
+    exact = inverse @ b
+    scale = float(norm(inverse, 2)) if known.rank else 0.0
     size = known.kappa * (2 * norm(exact) + scale * norm(b - a @ exact)) + scale * norm(b)
     value = float(norm(x - exact)) / (float(size) or 1.0)
     return value if np.isfinite(value) else np.inf
@@ -313,7 +228,6 @@ def hunt(
     """Search for so many seconds, or until a ratio is exceeded, and return the worst matrix."""
     end = time.monotonic() + seconds
     state = {"found": Found(kind, dtype)}
-    option = {"pinv": "rtol", "lstsq": "lstsq rtol"}[kind]
 
     def search(number: int) -> None:
         @seed(number)
@@ -324,12 +238,11 @@ def hunt(
             phases=(Phase.generate, Phase.target),
             suppress_health_check=list(HealthCheck),
         )
-        @given(questions(kind))
+        @given(questions(kind, dtype))
         def one(question: Question) -> None:
             if time.monotonic() > end or state["found"].ratio > until:
                 raise _Enough
-            if not judged.claims(option):
-                question = replace(question, rtol=None)
+            question = claimed(judged, kind, question)
             try:
                 with np.errstate(all="ignore"):
                     measured = ratio(judged, kind, question, dtype)
@@ -354,6 +267,19 @@ def hunt(
     return _judged_again(judged, state["found"])
 
 
+def claimed(judged: Target, kind: str, question: Question) -> Question:
+    """Leave out of a question what the target does not claim."""
+    prefix = "" if kind == "pinv" else "lstsq "
+    if not judged.claims(f"{prefix}rtol"):
+        question = replace(question, rtol=None)
+    if not judged.claims(f"{prefix}batches"):
+        question = replace(question, beside=())
+    if not copes_with_nan(judged):
+        good = tuple(one for one in question.beside if one.name != "poisoned")
+        question = replace(question, beside=good, bad=None)
+    return question
+
+
 def _judged_again(judged: Target, found: Found) -> Found:
     """Replace the ratio of a search in single precision by the one of the exact oracle."""
     question, dtype = found.question, found.dtype
@@ -364,16 +290,9 @@ def _judged_again(judged: Target, found: Found) -> Found:
     if not full or (question.rtol is not None and _drops(a, question.rtol)):
         return found  # singular to rounding: the decomposition in double is the better oracle
     known = truth(question.a, dtype, question.rtol)
-    given = judged.library.asarray(a, dtype)
-    if found.kind == "pinv":
-        error = known.error(_pinv(judged, given, question)[0])
-        bound = _bounds.PINV * _bounds.unit(a.shape, dtype, known.kappa)
-    else:
-        assert question.rhs is not None  # questions about least squares have one
-        x = _lstsq(judged, given, question, dtype)[0]
-        error = solution(question.a, dtype, question.rhs, question.rtol).error(x)
-        bound = _bounds.LSTSQ * _bounds.unit(a.shape, dtype, 1.0)
-    return replace(found, ratio=error / bound)
+    exact = Reference(known, known.rank, known.kappa, a.shape)
+    again = ratio(judged, found.kind, question, dtype, exact)
+    return found if again is None else replace(found, ratio=again[0])
 
 
 def _drops(a: Any, rtol: float) -> bool:
