@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from pinvx_conformance import check_lstsq, check_pinv, matrices, strategies
 from pinvx_conformance.__main__ import main
 from pinvx_conformance._check import CHECKS, PROMISES
-from pinvx_conformance._libraries import library
+from pinvx_conformance._libraries import available, library
 from pinvx_conformance._run import PARTS, Plan, run_all
 from pinvx_conformance._schedule import group_of
 from pinvx_conformance._targets import stranger, target
@@ -29,10 +29,10 @@ def test_every_promise_has_a_check():
 def test_every_need_is_known_to_be_a_feature():
     needs = {need for one in CHECKS.values() for need in one.needs}
     known = {
-        "array tolerances", "atol", "batches", "half", "hermitian", "host reads", "immutable out",
+        "any number", "array tolerances", "atol", "batches", "cutoff warning", "half", "hermitian", "host reads", "immutable out",
         "integers", "jvp",
-        "lstsq", "lstsq batches", "lstsq rank", "lstsq_jvp", "lstsq_vjp", "method",
-        "mixed namespaces", "out", "peers", "pinv", "pinv_jvp", "pinv_vjp", "rcond", "residuals",
+        "lstsq", "lstsq batches", "lstsq rank", "lstsq rtol", "lstsq_jvp", "lstsq_vjp", "method",
+        "mixed namespaces", "out", "peers", "pinv", "pinv_jvp", "pinv_vjp", "positional rtol", "quiet", "rcond", "residuals",
         "residuals cotangent", "return_rank", "rtol", "second order", "singular_values",
         "subnormals", "tolerance errors", "transformations", "vjp",
     }  # fmt: skip
@@ -127,14 +127,14 @@ def test_the_command_lists_targets(capsys):
 
 
 def test_an_unknown_promise_is_refused():
-    with pytest.raises(SystemExit, match="Hint: P1 to P19"):
+    with pytest.raises(SystemExit, match="Hint: P1 to P20"):
         main(["--promises", "P77"])
 
 
 def test_every_dtype_is_judged_in_one_part():
     parts = [dtype for part in PARTS for dtype in part]
     assert len(set(parts)) == len(parts)
-    for name in ("numpy", "array_api_strict", "torch"):
+    for name in available():
         known = library(name)
         assert {*known.dtypes, *known.half, *known.integers} <= set(parts)
 

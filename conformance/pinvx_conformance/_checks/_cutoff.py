@@ -58,8 +58,8 @@ def _relative(target: Target, level: str) -> Iterator[Case]:
             yield Case(m.of_values(*shape, many), "float64", f"rtol {name}", (2.0**-10,))
     margin = 2 * max(_gallery.TALL) * _bounds.eps_of("float64")
     for name, value in {"above": 2.0**-10 + margin, "below": 2.0**-10 - margin}.items():
-        for values in ((1.0, 0.5, value, 2.0**-9), (1.0, value, 0.0, 2.0**-11)):
-            recipe = m.diagonal(values, *_gallery.TALL)
+        for exact in ((1.0, 0.5, value, 2.0**-9), (1.0, value, 0.0, 2.0**-11)):
+            recipe = m.diagonal(exact, *_gallery.TALL)
             yield Case(recipe, "float64", f"just {name}", (2.0**-10,))
 
 
