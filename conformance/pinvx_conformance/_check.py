@@ -149,7 +149,7 @@ class Outcome:
 
 
 CHECKS: dict[str, Check] = {}
-PATIENCE = 120.0  # seconds for a check of P11, the longest of which takes a few
+PATIENCE = 30.0  # seconds for a call that may never return
 
 
 def check(
@@ -181,7 +181,10 @@ def judge(target: Target, one: Check, case: Case) -> Outcome:
         return Outcome(**common, **figures, status=status, message=message, seconds=seconds)
 
     try:
-        measurement = _in_time(target, one, case)
+        with target.library.quiet(), warnings.catch_warnings():
+            # Of a long matrix's cutoff P20 judges what is said, and nobody else.
+            warnings.filterwarnings("ignore", "[^\n]*default (rtol|cutoff)")
+            measurement = one.run(target, case)
         if measurement is not None and measurement.units > 1:
             raise ViolationError(measurement.what, measurement)
     except NotApplicableError as reason:
@@ -198,20 +201,8 @@ def judge(target: Target, one: Check, case: Case) -> Outcome:
     return outcome("pass", m=measurement)
 
 
-def _in_time(target: Target, one: Check, case: Case) -> Measurement | None:
-    """Run a check. LAPACK may never come back from an infinity, so P11 has a limit of time."""
-
-    def run() -> Measurement | None:
-        with target.library.quiet(), warnings.catch_warnings():
-            # Of a long matrix's cutoff P20 judges what is said, and nobody else.
-            warnings.filterwarnings("ignore", "[^\n]*default (rtol|cutoff)")
-            return one.run(target, case)
-
-    return in_time(run, PATIENCE) if one.promise == "P11" else run()
-
-
-def in_time(call: Callable[[], Any], seconds: float) -> Any:
-    """Return what a call returns, or raise if it does not within some seconds."""
+def in_time(call: Callable[[], Any]) -> Any:
+    """Return what a call returns, or raise if it does not within `PATIENCE`."""
     found: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
 
     def put() -> None:
@@ -223,9 +214,9 @@ def in_time(call: Callable[[], Any], seconds: float) -> Any:
     # A daemon: Python does not wait for it in the end.
     threading.Thread(target=contextvars.copy_context().run, args=(put,), daemon=True).start()
     try:
-        result, error = found.get(timeout=seconds)
+        result, error = found.get(timeout=PATIENCE)
     except queue.Empty:
-        raise ViolationError(f"no answer within {seconds:g} s") from None
+        raise ViolationError(f"no answer within {PATIENCE:g} s") from None
     if error is not None:
         raise error
     return result

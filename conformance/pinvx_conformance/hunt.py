@@ -36,7 +36,6 @@ EXACT_COLUMNS = 64  # more are too many for the oracle
 DTYPES = ("float32", "float64")
 KINDS = ("pinv", "lstsq")
 ROUND = 60  # examples of one search; then another one starts elsewhere
-PATIENCE = 60.0  # seconds for one answer
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def ratio(
     arrays = question.arrays(dtype, subnormals=judged.claims("subnormals"))
     if known is None or arrays is None or not _representable(known, question, dtype):
         return None
-    asked = in_time(lambda: _asked(judged, kind, question, dtype, arrays), PATIENCE)
+    asked = in_time(lambda: _asked(judged, kind, question, dtype, arrays))
     x, rank, plain, wrong = asked
     spoilt = question.bad is not None
     if spoilt and kind == "pinv":

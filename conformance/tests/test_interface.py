@@ -29,10 +29,10 @@ def test_every_promise_has_a_check():
 def test_every_need_is_known_to_be_a_feature():
     needs = {need for one in CHECKS.values() for need in one.needs}
     known = {
-        "any number", "array tolerances", "atol", "batches", "cutoff warning", "half", "hermitian", "host reads", "immutable out",
-        "integers", "jvp",
-        "lstsq", "lstsq batches", "lstsq rank", "lstsq rtol", "lstsq_jvp", "lstsq_vjp", "method",
-        "mixed namespaces", "out", "peers", "pinv", "pinv_jvp", "pinv_vjp", "positional rtol", "quiet", "rcond", "residuals",
+        "any number", "array tolerances", "atol", "batches", "cutoff warning", "half",
+        "hermitian", "host reads", "immutable out", "integers", "jvp", "lstsq", "lstsq batches",
+        "lstsq rank", "lstsq rtol", "lstsq_jvp", "lstsq_vjp", "method", "mixed namespaces", "out",
+        "peers", "pinv", "pinv_jvp", "pinv_vjp", "positional rtol", "quiet", "rcond", "residuals",
         "residuals cotangent", "return_rank", "rtol", "second order", "singular_values",
         "subnormals", "tolerance errors", "transformations", "vjp",
     }  # fmt: skip

@@ -353,7 +353,7 @@ def swallows_options(a, **options):
     return plain(a, **options)
 
 
-@wrong("P11", check="P11-one_matrix")
+@wrong("P11", check="P11-returns")
 def never_returns(a, **options):
     """As LAPACK does for some infinities."""
     while a.dtype.kind == "f" and np.any(np.isinf(a)):

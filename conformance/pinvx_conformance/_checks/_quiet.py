@@ -93,7 +93,8 @@ def _lengths(target: Target, level: str) -> Iterator[Case]:
     del level
     column = m.tiled(m.integers(1, 1, seed=6), LONG)
     yield Case(column, "float32", "pinv")
-    yield Case(column, "float32", "lstsq")
+    if not target.library.compiles:
+        yield Case(column, "float32", "lstsq")
     for name in ("jax.jit", "torch.compile"):
         if name in target.library.transformations:
             yield Case(column, "float32", name, (name,))
@@ -123,7 +124,7 @@ def cutoff_warning(target: Target, case: Case) -> None:
     texts = warned(given)
     expect(len(texts) == 1, f"{len(texts)} warnings for the shape {tuple(given.shape)}, not one")
     expect("Hint:" in texts[0], f"the warning does not say what to pass: {texts[0]!r}")
-    if case.arguments or (case.variant == "lstsq" and target.library.compiles):
+    if case.arguments:
         return
     expect(not warned(given, rtol=1e-6), "a warning though rtol=1e-6 is given")
     if not target.library.compiles:
