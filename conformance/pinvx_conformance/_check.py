@@ -149,7 +149,7 @@ class Outcome:
 
 
 CHECKS: dict[str, Check] = {}
-PATIENCE = 30.0  # seconds for a call that may never return
+PATIENCE = 20.0  # seconds for a call that may never return
 
 
 def check(
