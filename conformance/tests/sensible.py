@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import faults_of_derivatives  # noqa: F401 — registers its faults
 from faults import EVERY, FAULTS, FORMS
 from triggers import OF_B, TRIGGERS
 
