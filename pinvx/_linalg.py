@@ -71,9 +71,10 @@ def pinv(
     method : str or tuple of str
         "svd" is always the formula above (with eigenvalues if `hermitian`). "auto" tries faster
         methods, whose results a certificate has to accept. It reads one boolean from the device for
-        each of them (for a batch, also which matrices were refused). One name or a tuple of names
-        restricts it to these methods, and "svd" for what they refuse: "inverse",
-        "normal_equations", "cholesky_qr", "subspace", "double_cholesky", "double_eigenvectors".
+        the size of `a`, and one for each of them (for a batch, also which matrices were refused).
+        One name or a tuple of names restricts it to these methods, and "svd" for what they refuse:
+        "inverse", "normal_equations", "cholesky_qr", "subspace", "double_cholesky",
+        "double_eigenvectors".
 
     Returns
     -------
