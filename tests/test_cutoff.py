@@ -40,7 +40,7 @@ def check(lib, a, dtype, expected, **options):
         tolerance = VALUE * unit(a.shape, dtype, kappa)
         np.testing.assert_array_equal(lib.numpy(rank), np.sum(expected != 0, axis=(-2, -1)))
         np.testing.assert_array_equal(lib.numpy(fit.rank), lib.numpy(rank))
-        assert_close(lib.numpy(x), expected, tolerance, what=f"{method}, {options}")
+        assert_close(lib.numpy(x), expected, tolerance, what=f"{method}, {[*options]}")
         scale = np.linalg.norm(expected) * np.sqrt(a.shape[-2])
         ones = np.ones((a.shape[-2], 1))
         assert_close(lib.numpy(fit.x), expected @ ones, tolerance, scale=scale)

@@ -40,13 +40,14 @@ def describe(name: str) -> Library:
 
 
 def _layouts(library: Library, a: Any) -> dict[str, Any]:
-    x = library.asarray(a)
-    big = cupy.zeros((2 * a.shape[0], 2 * a.shape[1]), dtype=x.dtype)
-    big[::2, ::2] = x
-    backwards = x[::-1, ::-1].copy()
+    x, inner = library.asarray(a), min(a.ndim, 2)
+    skips = (..., *(slice(None, None, 2),) * inner)
+    backwards = (..., *(slice(None, None, -1),) * inner)
+    big = cupy.zeros((*a.shape[: a.ndim - inner], *(2 * n for n in a.shape[-inner:])), x.dtype)
+    big[skips] = x
     return {
         "Fortran order": cupy.asfortranarray(x),
-        "strided": big[::2, ::2],
-        "negative strides": backwards[::-1, ::-1],
+        "strided": big[skips],
+        "negative strides": x[backwards].copy()[backwards],
         "broadcast": cupy.broadcast_to(x, (3, *x.shape)),
     }
