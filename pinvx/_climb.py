@@ -147,9 +147,10 @@ def _compiled_batch(p: Problem, stages: Sequence[Method | Either]) -> Any:
     def refused() -> Any:
         q = p.fork()
         found = start, accepted
-        # If few matrices are refused, only the last method pays, for these alone.
-        few = FEW * xp.sum(xp.astype(~accepted, xp.asarray(0).dtype)) <= p.a.shape[0]
         for stage in middle:
+            # If few matrices are still refused, only the last method pays, for these alone.
+            count = xp.sum(xp.astype(~found[1], xp.asarray(0).dtype))
+            few = FEW * count <= p.a.shape[0]
             go_on = partial(_mended, q, stage, *found)
             found = tracer.branch(few, partial(tuple, found), go_on)
         return tracer.mend(q, *found, lambda part: _by(part, last))

@@ -93,7 +93,7 @@ def _parts(count: int, size: int) -> int:
     One at a time wastes no work on sound matrices. But a step of the loop costs as much as 1000
     entries on a CPU, and on other devices many matrices cost no more than one.
     """
-    wanted = 4096 // size if jax.default_backend() == "cpu" else count
+    wanted = 1024 // size if jax.default_backend() == "cpu" else count
     devices = math.gcd(count, jax.device_count())
     wanted = max(1, min(wanted, count // 16) // devices)
     return devices * max(k for k in range(1, wanted + 1) if count // devices % k == 0)
