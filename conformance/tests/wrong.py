@@ -199,7 +199,7 @@ def right_values_wrong_rank(a, **options):
 
 @wrong("P7", check="P7-rank")
 def rank_from_the_wrong_cutoff(a, **options):
-    """A full rank wherever the inverse could be formed, as a ladder without a certificate says."""
+    """A full rank wherever the inverse could be formed, as a method without a certificate says."""
     x, rank = plain(a, **{**options, "return_rank": True})
     if a.ndim == 2 and a.size >= 512 and np.all(np.isfinite(a)):
         s = np.linalg.svd(a, compute_uv=False)
